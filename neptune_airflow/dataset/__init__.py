@@ -1,0 +1,1 @@
+"""A neptune-export: its configuration, parsed and checked."""

@@ -1,0 +1,1 @@
+"""The code that talks to Neptune and to the export service."""

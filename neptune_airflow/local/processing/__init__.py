@@ -1,0 +1,1 @@
+"""Data processing: an export in, a graph ready for training out."""

@@ -1,0 +1,1 @@
+"""Model training on what data processing wrote."""

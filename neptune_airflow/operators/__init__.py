@@ -1,0 +1,1 @@
+"""Tasks that submit a Neptune ML job once and wait for it."""
