@@ -1,0 +1,136 @@
+"""Every branch on an Airflow version, and nowhere else.
+
+Airflow 3 is written for; where an older or a newer one differs, this says so once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import Context
+
+try:
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        TaskDeferralError,
+        TaskDeferralTimeout,
+        TaskDeferred,
+    )
+except ImportError:  # before 3.2 they all live here
+    from airflow.exceptions import (  # type: ignore[no-redef,attr-defined]
+        AirflowException,
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        TaskDeferralError,
+        TaskDeferralTimeout,
+        TaskDeferred,
+    )
+from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+#: How Airflow says that a deferral has failed, and that it did because of its time-out.
+TRIGGER_FAIL = "__fail__"
+TRIGGER_TIMEOUT = "Trigger timeout"
+#: Airflow 3.3 calls a trigger's ``on_kill``; before, a trigger learns of it only by being cancelled.
+TRIGGERS_ARE_TOLD_OF_KILLS = hasattr(BaseTrigger, "on_kill")
+
+
+def default_deferrable() -> bool:
+    """Read ``[operators] default_deferrable``."""
+    try:
+        from airflow.sdk import conf
+    except ImportError:  # before 3.2
+        from airflow.configuration import conf  # type: ignore[assignment]
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def stored_link(ti_key: Any, key: str) -> str:
+    """Read the URL that a task stored under a link's XCom key; empty where it stored none."""
+    from airflow.sdk.execution_time.xcom import XCom
+
+    return XCom.get_value(ti_key=ti_key, key=key) or ""
+
+
+def remember(context: Context, key: str, value: dict[str, Any]) -> None:
+    """Keep a small JSON value for the later tries of this task instance.
+
+    Airflow 3.3's task state store survives retries. Before, it is an XCom, which Airflow 3.0 to 3.2 wipe.
+    """
+    if "task_state_store" in context:
+        context["task_state_store"].set(key, value)
+    else:
+        context["ti"].xcom_push(key=key, value=value)
+
+
+def recall(context: Context, key: str) -> dict[str, Any] | None:
+    """Read what `remember` kept, of this task instance alone."""
+    if "task_state_store" in context:
+        value: Any = context["task_state_store"].get(key)
+    else:
+        value = own_xcom(context, key)
+    return value or None
+
+
+def own_xcom(context: Context, key: str) -> Any:
+    """Read an XCom of this task instance; a mapped one would be given a sibling's without its own index."""
+    ti = context["ti"]
+    return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
+
+
+def own_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Take from a task's ``params``, into which Airflow has merged its DAG's, those that were given to the task."""
+    from airflow.sdk.definitions.param import ParamsDict
+
+    if not isinstance(params, ParamsDict):
+        return dict(params or {})
+    return dict(ParamsDict.filter_params_by_source(params, source="task"))
+
+
+def is_still_deferred(ti: Any) -> bool:
+    """Ask Airflow whether a task instance is deferred, as it is when its trigger only moves to another triggerer.
+
+    Call it from a thread: it blocks until the API server has answered.
+
+    :param ti: what the triggerer put on the trigger as ``task_instance``.
+    """
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+    )
+    name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
+    return bool(states.get(ti.run_id, {}).get(name) == "deferred")
+
+
+__all__ = [
+    "TRIGGERS_ARE_TOLD_OF_KILLS",
+    "TRIGGER_FAIL",
+    "TRIGGER_TIMEOUT",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "BaseTrigger",
+    "PokeReturnValue",
+    "TaskDeferralError",
+    "TaskDeferralTimeout",
+    "TaskDeferred",
+    "TriggerEvent",
+    "default_deferrable",
+    "is_still_deferred",
+    "own_params",
+    "own_xcom",
+    "recall",
+    "remember",
+    "stored_link",
+]

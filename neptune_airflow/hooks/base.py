@@ -1,0 +1,187 @@
+"""What the hooks of Neptune ML and of its export service share."""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore import exceptions as boto
+from botocore.config import Config
+
+from neptune_airflow.errors import (
+    NeptuneMLCredentialsError,
+    NeptuneMLError,
+    NeptuneMLParameterError,
+    NeptuneMLRequestError,
+    NeptuneMLUnavailableError,
+    classify,
+    with_remedies,
+)
+from neptune_airflow.jobs import KINDS, Job, JobKind
+
+# Never retried by botocore: it would send a start again after a 408, and the callers know better when to ask again.
+ONCE = Config(retries={"total_max_attempts": 1})
+
+
+class JobHook(AwsBaseHook):
+    """What the hooks of both services share: the Airflow connection, the endpoint, errors that say something.
+
+    :param endpoint_url: the service's address; None takes the connection's.
+    :param iam_auth: whether requests are signed; None takes the connection's ``service_config``, and else signs.
+    :param aws_conn_id: the Airflow connection of type ``aws``; None uses boto3's own credentials.
+    :param region_name: AWS region; None takes the connection's, or else the one that a cluster's address names.
+    :param verify: whether to verify TLS certificates, or the path of a CA bundle.
+    :param config: a botocore ``Config``, or a dict of its arguments.
+    """
+
+    #: The key of the connection's ``service_config`` that speaks of this service.
+    config_key: str
+    #: Which address to give, for the error where there is none.
+    address: str
+
+    def __init__(
+        self,
+        *,
+        client_type: str,
+        endpoint_url: str | None = None,
+        iam_auth: bool | None = None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        config: Config | dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            client_type=client_type, aws_conn_id=aws_conn_id, region_name=region_name, verify=verify, config=config
+        )
+        self._endpoint_url = endpoint_url
+        self._iam_auth = iam_auth
+
+    @cached_property
+    def endpoint_url(self) -> str:
+        """The address requests go to, without a trailing slash.
+
+        :raises NeptuneMLParameterError: when neither the argument nor the connection gives one.
+        """
+        url = self._endpoint_url or self.conn_config.get_service_endpoint_url(self.config_key)
+        if not url:
+            raise NeptuneMLParameterError(
+                f"No endpoint_url for {self.address}. Give endpoint_url to the task, or set it in the extra of the "
+                f'connection {self.aws_conn_id!r}: {{"service_config": {{"{self.config_key}": '
+                f'{{"endpoint_url": "…"}}}}}}.'
+            )
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise NeptuneMLParameterError(
+                f"endpoint_url={url!r} is not the address of {self.address}: it begins with https:// or http://."
+            )
+        return str(url).rstrip("/")
+
+    @property
+    def iam_auth(self) -> bool:
+        """Whether requests are signed."""
+        if self._iam_auth is not None:
+            return self._iam_auth
+        return bool(self.conn_config.get_service_config(self.config_key).get("iam_auth", True))
+
+    @property
+    def signing_region(self) -> str | None:
+        """The region that requests are signed for."""
+        named = re.search(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.", urlsplit(self.endpoint_url).netloc)
+        return self.region_name or (named[1] if named else None)
+
+    @abstractmethod
+    def start_job(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
+        """Send one start request, once.
+
+        :param kind: the job's row.
+        :param request: the request's fields by their names on the wire.
+        :return: the job as accepted; its status is not known yet.
+        :raises NeptuneMLJobExistsError: when the id is taken.
+        :raises NeptuneMLUnavailableError: when the answer is missing; the job may exist (``maybe_done``).
+        :raises NeptuneMLRequestError: when the service refuses the request.
+        """
+
+    @abstractmethod
+    def describe_job(self, kind: JobKind, job_id: str) -> Job:
+        """Ask for one job.
+
+        :raises NeptuneMLJobNotFoundError: when the service knows no such job.
+        :raises NeptuneMLUnavailableError: when it cannot answer now.
+        """
+
+    @abstractmethod
+    def cancel_job(self, kind: JobKind, job_id: str, clean: bool = False) -> bool:
+        """Stop a job.
+
+        :param clean: whether to delete what it has written to S3.
+        :return: False when it had already ended.
+        :raises NeptuneMLJobNotFoundError: when the service knows no such job.
+        """
+
+    @contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        """Turn whatever botocore raises into one of this package's errors."""
+        try:
+            yield
+        except NeptuneMLError:
+            raise
+        except boto.ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            said = error.response.get("Error", {})
+            raise classify(status, said.get("Code", ""), said.get("Message", ""), doing) from error
+        except _BAD_CREDENTIALS as error:
+            raise NeptuneMLCredentialsError(f"Could not {doing}: {error}", maybe_done=False) from error
+        except (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError) as error:
+            raise NeptuneMLUnavailableError(with_remedies(f"Could not {doing}: {error}"), maybe_done=False) from error
+        except boto.SSLError as error:
+            raise NeptuneMLRequestError(with_remedies(f"Could not {doing}: {error}")) from error
+        except boto.HTTPClientError as error:
+            raise NeptuneMLUnavailableError(with_remedies(f"Could not {doing}: {error}")) from error
+        except (boto.ResponseParserError, AttributeError, json.JSONDecodeError) as error:
+            # botocore trips over an answer that is no JSON object, such as a proxy's page.
+            raise NeptuneMLUnavailableError(f"Could not {doing}: the answer cannot be read ({error!r})") from error
+        except (boto.BotoCoreError, ValueError) as error:
+            raise NeptuneMLRequestError(f"Could not {doing}: {error}") from error
+
+    def log_tail(self, job: Job, lines: int = 50) -> list[str]:
+        """Give the last lines of a job's CloudWatch log; where they cannot be had, one line that says why.
+
+        :param job: the job, with its ``name``.
+        :param lines: how many at the most.
+        """
+        group = KINDS[job.kind].log_group
+        if not group or not job.name:
+            return []
+        try:
+            logs = self.get_session(region_name=self.signing_region).client(
+                "logs",
+                endpoint_url=self.conn_config.get_service_endpoint_url("logs"),
+                config=self._get_config(),
+                verify=self.verify,
+            )
+            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job.name)["logStreams"]
+            events = [
+                (event["timestamp"], event["message"].rstrip())
+                for stream in streams
+                for event in logs.get_log_events(
+                    logGroupName=group, logStreamName=stream["logStreamName"], limit=lines, startFromHead=False
+                )["events"]
+            ]
+            return [message for _, message in sorted(events, key=lambda event: event[0])][-lines:]
+        except Exception as error:  # a log that cannot be read must not hide the failure it would explain
+            return [f"(the log {group} {job.name} cannot be read: {error})"]
+
+
+_BAD_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.UnauthorizedSSOTokenError,
+)

@@ -1,0 +1,275 @@
+"""The domain: which kinds of Neptune ML job there are, what their words mean, and which job a task may call its own.
+
+Pure Python. A new kind of job is a new row here and a thin operator; nothing else asks which kind it has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from math import ceil
+from types import MappingProxyType
+from typing import Any
+
+ID_LENGTH = 48
+ID_PATTERN = re.compile(r"[A-Za-z0-9-]{1,48}")
+
+
+class Phase(Enum):
+    """What a status word means to somebody who waits."""
+
+    ACTIVE = "active"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+    @property
+    def ended(self) -> bool:
+        """Say whether nothing more will come; an unknown word is waited on."""
+        return self in (Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED)
+
+
+# Neptune passes SageMaker's words through; https://docs.aws.amazon.com/neptune/latest/userguide/machine-learning-api.html
+ML_WORDS = MappingProxyType(
+    {
+        "pending": Phase.ACTIVE,
+        "starting": Phase.ACTIVE,
+        "inprogress": Phase.ACTIVE,
+        "stopping": Phase.STOPPING,
+        "completed": Phase.SUCCEEDED,
+        "failed": Phase.FAILED,
+        "stopped": Phase.STOPPED,
+    }
+)
+# The export service runs on AWS Batch; https://docs.aws.amazon.com/neptune/latest/userguide/export-service-run-export.html
+EXPORT_WORDS = MappingProxyType(
+    {
+        **dict.fromkeys(("submitted", "pending", "runnable", "starting", "running"), Phase.ACTIVE),
+        "cancelling": Phase.STOPPING,
+        "succeeded": Phase.SUCCEEDED,
+        "failed": Phase.FAILED,
+        "cancelled": Phase.STOPPED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """One row of the table: how a kind of job is spoken of, and to.
+
+    :param name: its name in this package, as triggers and results carry it.
+    :param title: its name in a sentence.
+    :param service: the service that runs it: the name its requests are signed for.
+    :param operations: the service's operation for each of ``start``, ``describe``, ``list``, ``cancel``.
+    :param words: what each status word means, in lower case.
+    :param parts: the keys of an answer that hold a resource, the job's own first; old spellings count.
+    :param id_key, name_key, output_key, log_key: where an answer says these.
+    :param output_name: a further name under which a task's result gives the job's output location.
+    :param caller_names_it: whether the caller chooses the id, so that a task can ask for its own job after a crash.
+    :param timeout_field: the request's field with the job's own time-out in seconds.
+    :param default_timeout: the service's default for it, in seconds.
+    :param rounds_fields: how many parts the time-out applies to one after another: (all, at once).
+    :param console_page: the SageMaker console's page for it.
+    :param log_group: its CloudWatch log group.
+    """
+
+    name: str
+    title: str
+    service: str
+    operations: Mapping[str, str]
+    words: Mapping[str, Phase] = field(default_factory=lambda: ML_WORDS)
+    parts: tuple[str, ...] = ()
+    id_key: str = "id"
+    name_key: str = "name"
+    output_key: str = "outputLocation"
+    log_key: str = "cloudwatchLogUrl"
+    output_name: str | None = None
+    caller_names_it: bool = True
+    timeout_field: str | None = None
+    default_timeout: int = 86_400
+    rounds_fields: tuple[str, str] | None = None
+    console_page: str | None = "processing-jobs"
+    log_group: str | None = "/aws/sagemaker/ProcessingJobs"
+
+    def phase(self, status: str | None) -> Phase:
+        """Say what a status word means; a word that nobody documented is `Phase.UNKNOWN`."""
+        return self.words.get((status or "").lower(), Phase.UNKNOWN)
+
+    def longest(self, request: Mapping[str, Any]) -> int:
+        """Give the time in seconds after which the service itself would have ended the job of this request."""
+        timeout = int(request.get(self.timeout_field or "") or self.default_timeout)
+        if self.rounds_fields is None:
+            return timeout
+        every, at_once = (int(request.get(name) or 2) for name in self.rounds_fields)
+        return timeout * ceil(every / min(every, at_once))
+
+
+DATA_PROCESSING = JobKind(
+    name="data_processing",
+    title="data processing job",
+    service="neptune-db",
+    operations={
+        "start": "start_ml_data_processing_job",
+        "describe": "get_ml_data_processing_job",
+        "list": "list_ml_data_processing_jobs",
+        "cancel": "cancel_ml_data_processing_job",
+    },
+    parts=("processingJob", "processingJobDefinition"),
+    timeout_field="processingTimeOutInSeconds",
+)
+MODEL_TRAINING = JobKind(
+    name="model_training",
+    title="model training job",
+    service="neptune-db",
+    operations={
+        "start": "start_ml_model_training_job",
+        "describe": "get_ml_model_training_job",
+        "list": "list_ml_model_training_jobs",
+        "cancel": "cancel_ml_model_training_job",
+    },
+    parts=("processingJob", "processingJobDefinition", "hpoJob", "modelTransformJob"),
+    timeout_field="trainingTimeOutInSeconds",
+    rounds_fields=("maxHPONumberOfTrainingJobs", "maxHPOParallelTrainingJobs"),
+)
+EXPORT = JobKind(
+    name="export",
+    title="export job",
+    service="execute-api",
+    operations={"start": "POST", "describe": "GET", "cancel": "DELETE"},
+    words=EXPORT_WORDS,
+    id_key="jobId",
+    name_key="jobName",
+    output_key="outputS3Uri",
+    log_key="logs",
+    output_name="output_s3_uri",
+    caller_names_it=False,
+    console_page=None,
+    log_group=None,
+)
+KINDS: Mapping[str, JobKind] = {kind.name: kind for kind in (DATA_PROCESSING, MODEL_TRAINING, EXPORT)}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job, as the service described it last; what it did not say is None.
+
+    :param kind: the name of its row in `KINDS`.
+    :param id: the id it is asked for by.
+    :param status: the service's own word.
+    :param arn, name: of the SageMaker resource.
+    :param output_location: the S3 URI of what it writes.
+    :param failure_reason, log_url: given for failed jobs.
+    """
+
+    kind: str
+    id: str
+    status: str | None = None
+    arn: str | None = None
+    name: str | None = None
+    output_location: str | None = None
+    failure_reason: str | None = None
+    log_url: str | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """What its status means."""
+        return KINDS[self.kind].phase(self.status)
+
+    @classmethod
+    def from_answer(cls, kind: JobKind, answer: Mapping[str, Any], job_id: str | None = None) -> Job:
+        """Read a service's answer, of any engine version: every key may be missing."""
+        parts = [answer[key] for key in kind.parts if isinstance(answer.get(key), Mapping)] or [answer]
+
+        def said(key: str) -> Any:
+            return next((part[key] for part in (*parts, answer) if part.get(key)), None)
+
+        return cls(
+            kind=kind.name,
+            id=answer.get(kind.id_key) or job_id or "",
+            status=answer.get("status") or parts[0].get("status"),
+            arn=parts[0].get("arn") or answer.get("arn"),
+            name=said(kind.name_key),
+            output_location=said(kind.output_key),
+            failure_reason=said("failureReason"),
+            log_url=said(kind.log_key),
+        )
+
+    def as_dict(self) -> dict[str, str]:
+        """Give what is known, as a task returns it and an event carries it."""
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        alias = KINDS[self.kind].output_name
+        if alias and self.output_location:
+            known[alias] = self.output_location
+        return known
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Any]) -> Job:
+        """Undo `as_dict`; keys of other versions of this package are passed over."""
+        return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try of one task instance, and the ids of the jobs that it and its earlier tries have or would have.
+
+    :param try_number: this try, from 1.
+    :param first_try: the try with which this attempt began: a clear begins a new one, a retry does not.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    try_number: int
+    first_try: int = 1
+
+    @classmethod
+    def of(cls, ti: Any, retries: int) -> Attempt:
+        """Read it off a running task instance; ``max_tries - retries`` grows with each clear and with nothing else."""
+        first = max(1, (ti.max_tries or 0) - retries + 1)
+        return cls(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number, min(first, ti.try_number))
+
+    def job_id(self, try_number: int | None = None) -> str:
+        """Compute the id of a try's job: ``<digest>-<task>-<try>``, at most 48 letters, digits and hyphens.
+
+        SageMaker's names keep only the first eight characters, so the digest comes first.
+        """
+        key = "\n".join((self.dag_id, self.run_id, self.task_id, str(self.map_index)))
+        digest = hashlib.sha256(key.encode()).hexdigest()[:12]
+        tail = f"-{try_number or self.try_number}"
+        slug = re.sub(r"[^A-Za-z0-9]+", "-", self.task_id.rpartition(".")[2]).strip("-")
+        return f"{digest}-{slug}"[: ID_LENGTH - len(tail)].rstrip("-") + tail
+
+    def job_ids(self) -> Iterator[tuple[int, str]]:
+        """Give each try's number and job id, from this try back to the first."""
+        for number in range(self.try_number, 0, -1):
+            yield number, self.job_id(number)
+
+    def next_move(self, number: int, phase: Phase) -> Move:
+        """Decide what to do about the newest job that this task instance has submitted before."""
+        if number == self.try_number:
+            return Move.KEEP
+        return (_OWN if number >= self.first_try else _OLDER).get(phase, Move.SUBMIT)
+
+
+class Move(Enum):
+    """What a task does about a job that it finds."""
+
+    SUBMIT = "submit a new job"
+    KEEP = "go on with it"
+    WAIT_OUT = "wait until it has stopped, then submit a new job"
+    REPLACE = "cancel it, wait until it has stopped, then submit a new job"
+
+
+_OWN = {
+    Phase.ACTIVE: Move.KEEP,
+    Phase.UNKNOWN: Move.KEEP,
+    Phase.SUCCEEDED: Move.KEEP,
+    Phase.STOPPING: Move.WAIT_OUT,
+}
+_OLDER = {Phase.ACTIVE: Move.REPLACE, Phase.UNKNOWN: Move.REPLACE, Phase.STOPPING: Move.WAIT_OUT}

@@ -1,0 +1,322 @@
+"""The story of every job that a task submits: submit once, wait, give the result; whoever ends the task ends the job.
+
+It stands here once, in the order in which it happens. An operator adds its parameters and its row of the job table.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from neptune_airflow.compat import TaskDeferralTimeout, TaskDeferred, recall, remember
+from neptune_airflow.errors import (
+    NeptuneMLCredentialsError,
+    NeptuneMLError,
+    NeptuneMLJobExistsError,
+    NeptuneMLJobFailedError,
+    NeptuneMLJobNotFoundError,
+    NeptuneMLParameterError,
+    NeptuneMLTimeoutError,
+    NeptuneMLUnavailableError,
+    with_remedies,
+)
+from neptune_airflow.jobs import Attempt, Job, Move, Phase
+from neptune_airflow.parameters import Parameter, build_request, check_value, is_templated, job_id
+from neptune_airflow.task import NeptuneMLTask
+from neptune_airflow.watch import as_words
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+T = TypeVar("T")
+
+#: Seconds over the job's own time-out before a wait is given up: the service needs some to end it.
+SLACK = 3600
+#: Seconds for which a service that does not answer is asked again before and while a job is submitted.
+PATIENCE = 300
+#: Seconds given to an earlier job to stop.
+STOP_PATIENCE = 1800
+
+_SUBMITTED = "neptune_ml_submitted"
+_ID = Parameter("job_id", "id", job_id)
+
+
+class NeptuneMLJobOperator(NeptuneMLTask):
+    """Submit one job, wait for it, return it.
+
+    The job's id is computed from the task instance, so that a retry, a second delivery of the task or a crash finds
+    the job that is already there. A clear submits a new one, after the old one has been cancelled.
+
+    :param job_id: an id of your own, 1 to 48 letters, digits or hyphens. It is used as it is: a job with this id that
+        exists already is an error, also on a retry. Leave it out where you can.
+    :param wait_for_completion: False ends the task once the job is accepted; a sensor can wait for it.
+    :param wait_timeout: seconds to wait at the most. None takes the job's own time-out and an hour; the task's
+        ``execution_timeout`` counts as well, also while deferred.
+    :param cancel_on_kill: whether the job is cancelled when its task ends first: killed, marked, cleared, timed out.
+
+    The other parameters are `NeptuneMLTask`'s. Returns the job as a dict: ``id``, ``status``, ``arn``, ``name``,
+    ``output_location`` and what else is known, each also as an XCom of its own (``task.output["id"]``).
+
+    :raises NeptuneMLParameterError: for wrong arguments; when the DAG is parsed, if nothing is templated.
+    :raises NeptuneMLJobFailedError: when the job fails or is stopped.
+    :raises NeptuneMLTimeoutError: when it has not ended in time; it is cancelled then.
+    :raises NeptuneMLRequestError: when the service refuses the request; not retried.
+    """
+
+    parameters: ClassVar[tuple[Parameter, ...]]
+    ui_color = "#d9e8ff"
+
+    def __init__(
+        self,
+        *,
+        job_id: str | None = None,
+        wait_for_completion: bool = True,
+        wait_timeout: float | timedelta | None = None,
+        cancel_on_kill: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.wait_for_completion = wait_for_completion
+        self.wait_timeout = wait_timeout.total_seconds() if isinstance(wait_timeout, timedelta) else wait_timeout
+        self.cancel_on_kill = cancel_on_kill
+        self._holding: str | None = None
+
+    def _take(self, given: Mapping[str, Any]) -> None:
+        """Keep an operator's own arguments, and refuse at once those that are wrong whatever is rendered."""
+        for each in self.parameters:
+            setattr(self, each.name, given[each.name])
+        fixed = [each for each in (*self.parameters, _ID) if not is_templated(getattr(self, each.name))]
+        values = {each.name: check_value(each, getattr(self, each.name), self.where) for each in fixed}
+        if self.wait_timeout is not None and self.wait_timeout <= 0:
+            raise NeptuneMLParameterError(
+                f"{self.where}: wait_timeout={self.wait_timeout!r} is not valid: give seconds, more than 0."
+            )
+        if len(values) == len(self.parameters) + 1:
+            self.check_together(values)
+
+    def check_together(self, values: Mapping[str, Any]) -> None:
+        """Refuse arguments that are right each by itself and wrong together.
+
+        :param values: every argument of the API as it will be sent, None where nothing is.
+        :raises NeptuneMLParameterError: names them.
+        """
+
+    # 1. Submit once.
+
+    def execute(self, context: Context) -> dict[str, str]:
+        """Submit the job, or find the one that this task instance has submitted before, and see it through."""
+        request = self._request()
+        with self._owning():
+            job = self._submit_once(context, request)
+            self._holding = job.id
+            self._announce(context, job)
+            if not self.wait_for_completion and not job.phase.ended:
+                self._holding = None
+                return job.as_dict()
+            deadline = self._deadline(context, request)
+            if self.deferrable and not job.phase.ended:
+                self._defer(context, job.id, deadline)
+            return self._finish(context, self._wait(job.id, deadline))
+
+    def _request(self) -> dict[str, Any]:
+        """Make the request of the rendered arguments."""
+        values = {each.name: getattr(self, each.name) for each in (*self.parameters, _ID)}
+        request = build_request((*self.parameters, _ID), values, self.where)
+        self.check_together({each.name: request.get(each.wire) for each in self.parameters})
+        return request
+
+    def _submit_once(self, context: Context, request: dict[str, Any]) -> Job:
+        attempt = Attempt.of(context["ti"], self.retries or 0)
+        if "id" in request:
+            return self._submit_under_given_id(context, request)
+        found = self._find(context, attempt)
+        if found:
+            number, job = found
+            move = attempt.next_move(number, job.phase)
+            self.log.info(
+                "Try %s of this task submitted the %s %r, which is %s: %s.",
+                number,
+                self.kind.title,
+                job.id,
+                job.status,
+                move.value,
+            )
+            if move is Move.KEEP:
+                return job
+            if move is not Move.SUBMIT:
+                self._make_way(job, cancel=move is Move.REPLACE)
+        own_id = {"id": attempt.job_id()} if self.kind.caller_names_it else {}
+        return self._submit(context, attempt, {**request, **own_id})
+
+    def _submit_under_given_id(self, context: Context, request: dict[str, Any]) -> Job:
+        """Submit under an id of the user's: whoever has it already, it can't be told to be this task's."""
+        existing = self._describe_or_none(request["id"])
+        try:
+            if existing is None:
+                return self._submit(context, None, request)
+            problem = f"It is {existing.status}."
+        except NeptuneMLJobExistsError as error:
+            problem = str(error)
+        raise NeptuneMLJobExistsError(
+            f"{self.where}: there is a {self.kind.title} {request['id']!r} already. {problem}\nWhat to do: leave "
+            "job_id out, and an id is made that is this task's own; or make it unique, for example with "
+            "{{ run_id | replace(':', '-') }} and {{ ti.try_number }}."
+        )
+
+    def _find(self, context: Context, attempt: Attempt) -> tuple[int, Job] | None:
+        """Give the newest job that this task instance has submitted, and the number of the try that did."""
+        if self.kind.caller_names_it:
+            tries: Iterator[tuple[int, str]] = attempt.job_ids()
+        else:
+            kept = recall(context, _SUBMITTED)
+            tries = iter([(int(kept["try"]), str(kept["id"]))] if kept else [])
+        return next(((number, job) for number, each in tries if (job := self._describe_or_none(each))), None)
+
+    def _make_way(self, job: Job, cancel: bool) -> None:
+        """Wait until an earlier job has stopped: two at once would cost twice and write to the same place."""
+        if cancel:
+            self._patiently(lambda: self.hook.cancel_job(self.kind, job.id))
+        self._wait(job.id, time.time() + STOP_PATIENCE)
+
+    def _submit(self, context: Context, attempt: Attempt | None, request: dict[str, Any]) -> Job:
+        """Send the request until it is known that the service has it: under one id, it can't have it twice."""
+        self.log.info("Submitting a %s: %s", self.kind.title, json.dumps(request, sort_keys=True))
+        own_id = request.get("id")
+        sent_before = False
+
+        def send() -> Job:
+            nonlocal sent_before
+            self._check_killed()
+            self._holding = own_id
+            try:
+                return self.hook.start_job(self.kind, request)
+            except NeptuneMLJobExistsError:
+                if own_id is None or (attempt is None and not sent_before):
+                    self._holding = None
+                    raise
+                return Job(self.kind.name, own_id)
+            except NeptuneMLUnavailableError as error:
+                sent_before = sent_before or error.maybe_done
+                if own_id is None and error.maybe_done:
+                    raise NeptuneMLError(
+                        f"{error}\nThe service picks its jobs' ids, so it can't be asked whether it has this one: look "
+                        "for it before you clear this task."
+                    ) from error
+                raise
+
+        job = self._patiently(send)
+        self._holding = job.id
+        self._check_killed()
+        if attempt and not self.kind.caller_names_it:
+            remember(context, _SUBMITTED, {"id": job.id, "try": attempt.try_number})
+        return self._describe_or_none(job.id) or job
+
+    def _announce(self, context: Context, job: Job) -> None:
+        """Say which job it is, and where to look at it, in the log and as links."""
+        self._push_links(context, job)
+        self.log.info(
+            "The %s of this task is %r%s.", self.kind.title, job.id, f", {job.name} on SageMaker" if job.name else ""
+        )
+
+    # 2. Wait: see NeptuneMLTask; this is how long.
+
+    def _deadline(self, context: Context, request: Mapping[str, Any]) -> float:
+        """Give the seconds since the epoch at which this try gives its job up."""
+        longest = self.wait_timeout or self.kind.longest(request) + SLACK
+        deadline = time.time() + longest
+        if self.execution_timeout:
+            started = getattr(context["ti"], "start_date", None)
+            began = started.timestamp() if started else time.time()
+            deadline = min(deadline, began + self.execution_timeout.total_seconds())
+        self.log.info("Waiting for it for %s at the most.", as_words(deadline - time.time()))
+        return deadline
+
+    # 3. The result.
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
+        """Go on where the trigger's wait has ended."""
+        self._holding = event["job"]["id"]
+        with self._owning():
+            return self._finish(context, self._revive(event))
+
+    def _finish(self, context: Context, job: Job) -> dict[str, str]:
+        self._holding = None
+        self._push_links(context, job)
+        if job.phase is Phase.SUCCEEDED:
+            self.log.info("The %s %r has succeeded; it wrote %s.", self.kind.title, job.id, job.output_location)
+            return job.as_dict()
+        raise NeptuneMLJobFailedError(with_remedies(self._failure_text(job)))
+
+    # 4. Whoever ends the task ends the job.
+
+    def on_kill(self) -> None:
+        """Cancel the job; Airflow calls this when the task is killed while it runs in a worker."""
+        super().on_kill()
+        self._let_go()
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral; one that Airflow itself ended has left the job running."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout as error:
+            self._holding = self._deferred_job_id(context)
+            with self._owning():
+                raise NeptuneMLTimeoutError(
+                    f"{self.where}: the triggerer did not report on the job {self._holding!r} in time ({error})."
+                ) from error
+
+    @contextmanager
+    def _owning(self) -> Iterator[None]:
+        """Cancel the job that is held when anything but a deferral leaves this block."""
+        try:
+            yield
+        except TaskDeferred:
+            raise
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        held, self._holding = self._holding, None
+        if held is None:
+            return
+        if not self.cancel_on_kill:
+            self.log.info("The task has ended; the %s %r goes on (cancel_on_kill=False).", self.kind.title, held)
+            return
+        from neptune_airflow.hooks import let_go
+
+        let_go(self.hook, self.kind, held, self.log)
+
+    def _describe_or_none(self, each: str) -> Job | None:
+        try:
+            return self._patiently(lambda: self.hook.describe_job(self.kind, each))
+        except NeptuneMLJobNotFoundError:
+            return None
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Make a call again while the service is away, for `PATIENCE` seconds; a failover takes about three minutes.
+
+        :raises NeptuneMLUnavailableError: when it stays away.
+        """
+        pause, give_up = 1.0, time.monotonic() + PATIENCE
+        while True:
+            try:
+                return call()
+            except NeptuneMLUnavailableError as error:
+                if isinstance(error, NeptuneMLCredentialsError) or time.monotonic() + pause > give_up:
+                    raise
+                self.log.warning("%s\nAsking again in %s.", error, as_words(pause))
+            self._sleep(pause)
+            pause = min(pause * 2, 30)
+
+
+def template_fields(*tables: tuple[Parameter, ...], also: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Name every argument that Airflow renders: all that the API takes, the id, and the connection's."""
+    own = (each.name for table in tables for each in table)
+    return tuple(sorted({*own, *also, _ID.name, *NeptuneMLTask.connection_fields}))

@@ -1,0 +1,229 @@
+"""The APIs' parameters as data: an argument's name, its name on the wire, and what it must look like.
+
+A check takes what was given (numbers may be rendered strings), gives what is sent, and raises ValueError with what
+would be right. Limits are those of the user guide's machine-learning-api pages and of SageMaker.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neptune_airflow.errors import NeptuneMLParameterError
+from neptune_airflow.jobs import ID_PATTERN
+
+Check = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of an API.
+
+    :param name: the operator's argument.
+    :param wire: the field of the request.
+    :param check: gives what is sent for a value.
+    :param required: whether the API wants it.
+    """
+
+    name: str
+    wire: str
+    check: Check
+    required: bool = False
+
+
+def is_templated(value: Any) -> bool:
+    """Say whether a value is known only once Airflow has rendered it: a Jinja template or another task's output."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(is_templated(each) for each in value.values())
+    if isinstance(value, list | tuple | set):
+        return any(is_templated(each) for each in value)
+    return hasattr(value, "resolve")
+
+
+def is_absent(value: Any) -> bool:
+    """Say whether nothing was given; a template of an empty parameter renders to one of these words."""
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+
+
+def check_value(parameter: Parameter, value: Any, where: str) -> Any:
+    """Give what is sent for one argument, or None for nothing.
+
+    :param where: whose argument it is, for the message.
+    :raises NeptuneMLParameterError: names the argument, the value and what would be right.
+    """
+    if is_absent(value):
+        if parameter.required:
+            raise NeptuneMLParameterError(f"{where}: {parameter.name} is missing, and the API requires it.")
+        return None
+    try:
+        return parameter.check(value)
+    except ValueError as error:
+        raise NeptuneMLParameterError(f"{where}: {parameter.name}={value!r} is not valid: {error}.") from None
+
+
+def build_request(parameters: Iterable[Parameter], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Make a request's body of rendered arguments.
+
+    :raises NeptuneMLParameterError: for the first argument that the service would refuse.
+    """
+    checked = {each.wire: check_value(each, values.get(each.name), where) for each in parameters}
+    return {wire: value for wire, value in checked.items() if value is not None}
+
+
+def text(value: Any) -> str:
+    """Any text."""
+    if not isinstance(value, str):
+        raise ValueError("give a text")
+    return value
+
+
+def matching(pattern: str, remedy: str) -> Check:
+    """Text of a given shape."""
+
+    def check(value: Any) -> str:
+        if not re.fullmatch(pattern, text(value)):
+            raise ValueError(remedy)
+        return str(value)
+
+    return check
+
+
+s3_uri = matching(
+    r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?",
+    "give an S3 URI, s3://bucket/prefix, with a bucket name in lower case",
+)
+role_arn = matching(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", "give a role's ARN, arn:aws:iam::123456789012:role/name")
+instance_type = matching(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", "give a SageMaker instance type, such as ml.r5.xlarge")
+job_id = matching(ID_PATTERN.pattern, "give 1 to 48 letters, digits or hyphens")
+file_name = matching(r"[^/]+", "give a file's name, without a folder")
+
+
+def choice(*words: str) -> Check:
+    """One of these words."""
+    return matching("|".join(map(re.escape, words)), "give one of " + ", ".join(words))
+
+
+def number(least: int, most: int, unit: str) -> Check:
+    """A whole number within bounds, or a text that says one."""
+
+    def check(value: Any) -> int:
+        try:
+            whole = int(value) if isinstance(value, str) else value
+        except ValueError:
+            whole = None
+        if isinstance(whole, bool) or not isinstance(whole, int) or not least <= whole <= most:
+            raise ValueError(f"give a whole number of {unit} from {least:,} to {most:,}")
+        return whole
+
+    return check
+
+
+def boolean(value: Any) -> bool:
+    """True or false, or a text that says one of them."""
+    said = {"true": True, "false": False}.get(str(value).lower())
+    if said is None:
+        raise ValueError("give True or False")
+    return said
+
+
+def from_json(value: Any) -> Any:
+    """Read what a template rendered to: JSON, where the argument is not a text; else leave it as it is."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def texts(value: Any) -> list[str]:
+    """A list of texts, also as JSON or separated by commas."""
+    read = from_json(value)
+    if isinstance(read, str):
+        read = [each.strip() for each in read.split(",") if each.strip()]
+    if not isinstance(read, list | tuple) or not read or not all(isinstance(each, str) and each for each in read):
+        raise ValueError("give a list of texts")
+    return list(read)
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A dict, also as JSON."""
+    read = from_json(value)
+    if not isinstance(read, Mapping):
+        raise ValueError("give a dict")
+    return dict(read)
+
+
+def custom_model(value: Any) -> dict[str, Any]:
+    """Where a custom model's scripts lie."""
+    read = mapping(value)
+    known = {"sourceS3DirectoryPath", "trainingEntryPointScript", "transformEntryPointScript"}
+    if set(read) - known:
+        raise ValueError("give no other keys than " + ", ".join(sorted(known)))
+    if "sourceS3DirectoryPath" not in read:
+        raise ValueError("give sourceS3DirectoryPath, the S3 URI of the folder with the scripts")
+    s3_uri(read["sourceS3DirectoryPath"])
+    return read
+
+
+seconds = number(1, 777_600, "seconds")
+volume = number(0, 16_384, "GB, 0 for automatic")
+
+#: What every job that runs on SageMaker takes.
+SAGEMAKER = (
+    Parameter("sagemaker_iam_role_arn", "sagemakerIamRoleArn", role_arn),
+    Parameter("neptune_iam_role_arn", "neptuneIamRoleArn", role_arn),
+    Parameter("subnets", "subnets", texts),
+    Parameter("security_group_ids", "securityGroupIds", texts),
+    Parameter("volume_encryption_kms_key", "volumeEncryptionKMSKey", text),
+    Parameter("s3_output_encryption_kms_key", "s3OutputEncryptionKMSKey", text),
+    Parameter("enable_inter_container_traffic_encryption", "enableInterContainerTrafficEncryption", boolean),
+)
+DATA_PROCESSING = (
+    Parameter("input_data_s3_location", "inputDataS3Location", s3_uri, required=True),
+    Parameter("processed_data_s3_location", "processedDataS3Location", s3_uri, required=True),
+    Parameter("previous_data_processing_job_id", "previousDataProcessingJobId", job_id),
+    Parameter("processing_instance_type", "processingInstanceType", instance_type),
+    Parameter("processing_instance_volume_size_in_gb", "processingInstanceVolumeSizeInGB", volume),
+    Parameter("processing_time_out_in_seconds", "processingTimeOutInSeconds", seconds),
+    Parameter("model_type", "modelType", choice("heterogeneous", "kge")),
+    Parameter("config_file_name", "configFileName", file_name),
+    *SAGEMAKER,
+)
+MODEL_TRAINING = (
+    Parameter("data_processing_job_id", "dataProcessingJobId", job_id, required=True),
+    Parameter("train_model_s3_location", "trainModelS3Location", s3_uri, required=True),
+    Parameter("previous_model_training_job_id", "previousModelTrainingJobId", job_id),
+    Parameter("model_name", "modelName", choice("rgcn", "transe", "distmult", "rotate", "custom")),
+    Parameter("base_processing_instance_type", "baseProcessingInstanceType", instance_type),
+    Parameter("training_instance_type", "trainingInstanceType", instance_type),
+    Parameter("training_instance_volume_size_in_gb", "trainingInstanceVolumeSizeInGB", volume),
+    Parameter("training_time_out_in_seconds", "trainingTimeOutInSeconds", seconds),
+    Parameter("max_hpo_number_of_training_jobs", "maxHPONumberOfTrainingJobs", number(1, 500, "training jobs")),
+    Parameter("max_hpo_parallel_training_jobs", "maxHPOParallelTrainingJobs", number(1, 100, "training jobs")),
+    Parameter("enable_managed_spot_training", "enableManagedSpotTraining", boolean),
+    Parameter("max_wait_time", "maxWaitTime", seconds),
+    Parameter("custom_model_training_parameters", "customModelTrainingParameters", custom_model),
+    *SAGEMAKER,
+)
+EXPORT = (
+    Parameter("command", "command", choice("export-pg", "export-rdf"), required=True),
+    Parameter("output_s3_path", "outputS3Path", s3_uri, required=True),
+    Parameter("export_params", "params", mapping),
+    Parameter("additional_params", "additionalParams", mapping),
+    Parameter("job_size", "jobSize", choice("small", "medium", "large", "xlarge")),
+    Parameter("expected_bucket_owner", "expectedBucketOwner", matching(r"\d{12}", "give a 12-digit account id")),
+    Parameter("create_export_subdirectory", "createExportSubdirectory", boolean),
+    Parameter("overwrite_existing", "overwriteExisting", boolean),
+    Parameter("upload_to_s3_on_error", "uploadToS3OnError", boolean),
+    Parameter("completion_file_s3_path", "completionFileS3Path", s3_uri),
+    Parameter("completion_file_payload", "completionFilePayload", mapping),
+    Parameter("config_file_s3_path", "configFileS3Path", s3_uri),
+    Parameter("queries_file_s3_path", "queriesFileS3Path", s3_uri),
+    Parameter("s3_region", "s3Region", text),
+    Parameter("sse_kms_key_id", "sseKmsKeyId", text),
+    Parameter("s3_role_arn", "s3RoleArn", role_arn),
+)

@@ -1,0 +1,129 @@
+"""Sensors that wait for a job that another task, or somebody else, has submitted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from neptune_airflow import jobs
+from neptune_airflow.compat import AirflowSensorTimeout, AirflowSkipException, BaseSensorOperator, PokeReturnValue
+from neptune_airflow.errors import (
+    NeptuneMLRequestError,
+    NeptuneMLTimeoutError,
+    NeptuneMLWatchedJobFailedError,
+    with_remedies,
+)
+from neptune_airflow.jobs import Job, Phase
+from neptune_airflow.parameters import Parameter, check_value, is_templated, job_id, text
+from neptune_airflow.task import NeptuneMLTask
+from neptune_airflow.watch import Watch
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
+    """Wait until a job has succeeded, and return it.
+
+    In ``mode="poke"`` or ``mode="reschedule"`` it asks every ``poke_interval`` seconds; with ``deferrable=True`` the
+    triggerer does, every ``waiter_delay`` seconds. A service that is away is waited out until ``timeout``. A failed
+    job fails the sensor with the job's reason, without retries; ``soft_fail=True`` skips it instead. The job is never
+    cancelled: it is not the sensor's.
+
+    :param job_id: the job's id.
+
+    The other parameters are `NeptuneMLTask`'s and those of Airflow's sensors. Returns the job as a dict.
+
+    :raises NeptuneMLWatchedJobFailedError: when the job has failed or was stopped.
+    :raises AirflowSensorTimeout: when it has not ended in time.
+    :raises NeptuneMLRequestError: when there is no such job, or it may not be asked for.
+    """
+
+    template_fields = (*NeptuneMLTask.connection_fields, "job_id")
+    ui_color = "#eaf3e0"
+    _id = Parameter("job_id", "id", job_id, required=True)
+
+    def __init__(self, *, job_id: str, **kwargs: Any) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self._watch: Watch | None = None
+        if not is_templated(job_id):
+            check_value(self._id, job_id, self.where)
+
+    def execute(self, context: Context) -> Any:
+        """Wait here, or in the triggerer if the job has not ended yet."""
+        if not self.deferrable:
+            return super().execute(context)
+        with self._failing():
+            done = self.poke(context)
+        if done:
+            return done.xcom_value
+        return self._defer(context, self.job_id, time.time() + self.timeout)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask once."""
+        self.job_id = check_value(self._id, self.job_id, self.where)
+        if self._watch is None:
+            self._watch = Watch(self.kind, self.job_id, delay=self._delay(), deadline=None, log=self.log)
+        outcome = self._ask(self.job_id)
+        if isinstance(outcome, Job):
+            self._push_links(context, outcome)
+        ended = self._watch.take(outcome)
+        return PokeReturnValue(True, self._result(ended)) if ended else PokeReturnValue(False)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
+        """Go on where the trigger's wait has ended."""
+        with self._failing():
+            job = self._revive(event)
+            self._push_links(context, job)
+            return self._result(job)
+
+    def _result(self, job: Job) -> dict[str, str]:
+        if job.phase is Phase.SUCCEEDED:
+            return job.as_dict()
+        raise NeptuneMLWatchedJobFailedError(with_remedies(self._failure_text(job)))
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Fail as Airflow's sensors do in every mode: a time-out is theirs, and ``soft_fail`` skips."""
+        try:
+            yield
+        except (NeptuneMLTimeoutError, NeptuneMLRequestError) as error:
+            if self.soft_fail:
+                raise AirflowSkipException(str(error)) from error
+            if isinstance(error, NeptuneMLTimeoutError):
+                raise AirflowSensorTimeout(str(error)) from error
+            raise
+
+
+class NeptuneMLDataProcessingSensor(NeptuneMLJobSensor):
+    """Wait for a data processing job.
+
+    :param job_id: the job's id, such as ``process.output["id"]`` of an operator that does not wait.
+    :param neptune_iam_role_arn: the role that Neptune is asked with; by default the cluster's.
+
+    The other parameters, what is returned and what is raised are `NeptuneMLJobSensor`'s.
+    """
+
+    kind = jobs.DATA_PROCESSING
+    template_fields = (*NeptuneMLJobSensor.template_fields, "neptune_iam_role_arn")
+
+    def __init__(self, *, job_id: str, neptune_iam_role_arn: str | None = None, **kwargs: Any) -> None:
+        super().__init__(job_id=job_id, **kwargs)
+        self.neptune_iam_role_arn = neptune_iam_role_arn
+
+
+class NeptuneMLModelTrainingSensor(NeptuneMLDataProcessingSensor):
+    """Wait for a model training job; the parameters are `NeptuneMLDataProcessingSensor`'s."""
+
+    kind = jobs.MODEL_TRAINING
+
+
+class NeptuneExportSensor(NeptuneMLJobSensor):
+    """Wait for an export job; the parameters are `NeptuneMLJobSensor`'s, ``endpoint_url`` is the export service's."""
+
+    kind = jobs.EXPORT
+    _id = Parameter("job_id", "id", text, required=True)

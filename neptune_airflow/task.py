@@ -1,0 +1,237 @@
+"""What every task here has: a connection, one wait in two places, and a way back from a triggerer's failure."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from neptune_airflow.compat import (
+    TRIGGER_FAIL,
+    TRIGGER_TIMEOUT,
+    BaseOperator,
+    default_deferrable,
+    own_xcom,
+)
+from neptune_airflow.errors import (
+    NeptuneMLCredentialsError,
+    NeptuneMLError,
+    NeptuneMLKilledError,
+    NeptuneMLParameterError,
+    revive,
+)
+from neptune_airflow.jobs import Job, JobKind
+from neptune_airflow.links import LINKS, urls
+from neptune_airflow.parameters import is_absent, is_templated
+from neptune_airflow.watch import Watch
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from neptune_airflow.hooks.base import JobHook
+
+#: Seconds after the deadline at which Airflow itself ends a deferral whose trigger said nothing.
+BACKSTOP = 900
+#: How often a wait is given back to a triggerer that could not run it, before the worker waits itself.
+CRASHES = 3
+
+_WAIT = "neptune_ml_wait"
+
+
+class NeptuneMLTask(BaseOperator):
+    """The base of operators and sensors.
+
+    :param endpoint_url: the service's address: ``https://<cluster endpoint>:8182``, or the export service's
+        ``NeptuneExportApiUri``. None takes it from the connection's extra.
+    :param iam_auth: whether requests are signed. None takes the connection's word, and else signs.
+    :param aws_conn_id: the Airflow connection of type ``aws``; None uses boto3's own credentials.
+    :param region_name: AWS region; None takes the connection's, or else the one that the cluster's address names.
+    :param verify: whether to verify TLS certificates, or the path of a CA bundle.
+    :param botocore_config: arguments of botocore's ``Config``.
+    :param deferrable: wait in the triggerer, without a worker; by default ``[operators] default_deferrable``.
+    :param waiter_delay: seconds between two polls, spread by a tenth.
+    """
+
+    kind: ClassVar[JobKind]
+    operator_extra_links = LINKS
+    connection_fields: ClassVar[tuple[str, ...]] = (
+        "endpoint_url",
+        "aws_conn_id",
+        "region_name",
+        "verify",
+        "waiter_delay",
+    )
+
+    def __init__(
+        self,
+        *,
+        endpoint_url: str | None = None,
+        iam_auth: bool | None = None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        deferrable: bool = default_deferrable(),
+        waiter_delay: float = 30,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.endpoint_url = endpoint_url
+        self.iam_auth = iam_auth
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self.deferrable = deferrable
+        self.waiter_delay = waiter_delay
+        self._killed = False
+        if not is_templated(waiter_delay):
+            self._delay()
+
+    @property
+    def where(self) -> str:
+        """Which task an error speaks of."""
+        return f"{type(self).__name__} {self.task_id!r}"
+
+    @property
+    def hook_arguments(self) -> dict[str, Any]:
+        """The arguments of this task's hook, as a trigger carries them."""
+        given = {
+            "endpoint_url": self.endpoint_url,
+            "iam_auth": self.iam_auth,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "config": self.botocore_config,
+            "neptune_iam_role_arn": getattr(self, "neptune_iam_role_arn", None),
+        }
+        return {
+            "aws_conn_id": self.aws_conn_id,
+            **{name: value for name, value in given.items() if not is_absent(value)},
+        }
+
+    @cached_property
+    def hook(self) -> JobHook:
+        """The hook of the service that runs this kind of job."""
+        from neptune_airflow.hooks import make_hook
+
+        return make_hook(self.kind, self.hook_arguments)
+
+    def on_kill(self) -> None:
+        """Let the wait in this worker end; Airflow calls this from a signal's handler."""
+        self._killed = True
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral. A trigger that died is set up again: the job is none the worse for it."""
+        failed = next_method == TRIGGER_FAIL and (next_kwargs or {}).get("error") != TRIGGER_TIMEOUT
+        if failed and (wait := own_xcom(context, _WAIT)):
+            crashes = int(wait.get("crashes", 0)) + 1
+            self.log.warning("The trigger failed: %s", (next_kwargs or {}).get("error"))
+            for line in (next_kwargs or {}).get("traceback") or ():
+                self.log.warning("%s", line.rstrip())
+            if crashes <= CRASHES:
+                self._defer(context, wait["job_id"], wait.get("deadline"), crashes)
+            self.log.warning("It failed %s times; waiting in this worker instead.", crashes)
+            next_method = "execute_complete"
+            next_kwargs = {"event": self._wait_as_event(wait["job_id"], wait.get("deadline"))}
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def _delay(self) -> float:
+        try:
+            delay = float(self.waiter_delay)
+        except (TypeError, ValueError):
+            delay = 0.0
+        if not 0 < delay <= 3600:
+            raise NeptuneMLParameterError(
+                f"{self.where}: waiter_delay={self.waiter_delay!r} is not valid: give seconds, more than 0 and at most "
+                "3600."
+            )
+        return delay
+
+    def _wait(self, job_id: str, deadline: float | None) -> Job:
+        """Wait in this worker until the job has ended."""
+        watch = Watch(self.kind, job_id, delay=self._delay(), deadline=deadline, log=self.log)
+        while True:
+            if job := watch.take(self._ask(job_id)):
+                return job
+            self._sleep(watch.pause())
+
+    def _wait_as_event(self, job_id: str, deadline: float | None) -> dict[str, Any]:
+        try:
+            return {"job": self._wait(job_id, deadline).as_dict()}
+        except NeptuneMLError as error:
+            job = Job(self.kind.name, job_id)
+            return {"job": job.as_dict(), "error": str(error), "error_type": type(error).__name__}
+
+    def _defer(self, context: Context, job_id: str, deadline: float | None, crashes: int = 0) -> NoReturn:
+        """Wait in the triggerer; the task goes on in `execute_complete`."""
+        from neptune_airflow.triggers.neptune_ml import NeptuneMLJobTrigger
+
+        self._check_killed()
+        context["ti"].xcom_push(key=_WAIT, value={"job_id": job_id, "deadline": deadline, "crashes": crashes})
+        self.defer(
+            trigger=NeptuneMLJobTrigger(
+                kind=self.kind.name,
+                job_id=job_id,
+                hook_arguments=self.hook_arguments,
+                waiter_delay=self._delay(),
+                deadline=deadline,
+                cancel_on_kill=getattr(self, "cancel_on_kill", False),
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(deadline - time.time(), 0) + BACKSTOP) if deadline else None,
+        )
+        raise AssertionError("defer() does not return")
+
+    def _deferred_job_id(self, context: Context) -> str | None:
+        """Say which job the last deferral of this try waited for."""
+        wait = own_xcom(context, _WAIT)
+        return wait["job_id"] if wait else None
+
+    def _revive(self, event: dict[str, Any]) -> Job:
+        """Make of a trigger's event what a wait in this worker would have given or raised."""
+        if "error" in event:
+            raise revive(event.get("error_type", ""), event["error"])
+        return Job.from_dict(event["job"])
+
+    def _push_links(self, context: Context, job: Job) -> None:
+        """Store the links' URLs now, so that they work while the job runs."""
+        known = urls(job, self.hook.signing_region)
+        for key, url in known.items():
+            context["ti"].xcom_push(key=key, value=url)
+
+    def _failure_text(self, job: Job) -> str:
+        """Say why a job failed: the service's reason, the end of its log, where to read on."""
+        lines = self.hook.log_tail(job)
+        log_url = next((url for key, url in urls(job, self.hook.signing_region).items() if "Log" in key), None)
+        return "\n".join(
+            [
+                f"The {self.kind.title} {job.id!r} is {job.status}: {job.failure_reason or 'no reason was given'}",
+                *(["The end of its log:", *(f"  {line}" for line in lines)] if lines else []),
+                *([f"Its log: {log_url}"] if log_url else []),
+            ]
+        )
+
+    def _ask(self, job_id: str) -> Job | NeptuneMLError:
+        """Describe the job; when the credentials were refused, the connection is read again for the next time."""
+        try:
+            return self.hook.describe_job(self.kind, job_id)
+        except NeptuneMLCredentialsError as error:
+            self.__dict__.pop("hook", None)
+            return error
+        except NeptuneMLError as error:
+            return error
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep, a second at a time: a signal's handler can't end a sleep.
+
+        :raises NeptuneMLKilledError: when Airflow has killed the task.
+        """
+        until = time.monotonic() + seconds
+        while not self._killed and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 1))
+        self._check_killed()
+
+    def _check_killed(self) -> None:
+        if self._killed:
+            raise NeptuneMLKilledError(f"{self.where} was killed.")

@@ -1,0 +1,118 @@
+"""What one who waits for a job does with each answer: say what changed, bear bad weather, stop at the deadline.
+
+The same for a worker, a triggerer and a sensor; only the sleeping between two polls differs.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from logging import Logger
+from typing import Any
+
+from neptune_airflow.errors import NeptuneMLError, NeptuneMLTimeoutError, NeptuneMLUnavailableError
+from neptune_airflow.jobs import Job, JobKind, Phase
+
+#: Seconds between two lines about a job whose status does not change.
+REPORT_EVERY = 600
+#: The longest pause in seconds between two polls of a service that does not answer.
+LONGEST_BACKOFF = 300
+
+
+class Watch:
+    """One wait for one job.
+
+    :param kind: the job's row.
+    :param job_id: its id.
+    :param delay: seconds between two polls.
+    :param deadline: seconds since the epoch at which to give up; None waits for ever.
+    :param log: where the lines go.
+    :param clock: gives the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        kind: JobKind,
+        job_id: str,
+        *,
+        delay: float,
+        deadline: float | None,
+        log: Logger | Any,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.kind = kind
+        self.job_id = job_id
+        self.delay = delay
+        self.deadline = deadline
+        self.log = log
+        self.clock = clock
+        self._began = clock()
+        self._status: str | None = None
+        self._reported = 0.0
+        self._misses = 0
+
+    def take(self, outcome: Job | NeptuneMLError) -> Job | None:
+        """Take in one poll's outcome; give the job once it has ended.
+
+        :raises NeptuneMLError: the outcome, when asking again cannot help.
+        :raises NeptuneMLTimeoutError: when the deadline has passed.
+        """
+        if isinstance(outcome, Job):
+            self._saw(outcome)
+            if outcome.phase.ended:
+                return outcome
+        else:
+            self._missed(outcome)
+        if self.deadline is not None and self.clock() >= self.deadline:
+            raise NeptuneMLTimeoutError(
+                f"The {self.kind.title} {self.job_id!r} did not end within {self._elapsed()} of waiting; "
+                f"its last known status is {self._status or 'not known'}."
+            )
+        return None
+
+    def pause(self) -> float:
+        """Give the seconds to wait before the next poll: spread a little, longer while the service is away."""
+        pause: float = min(self.delay * 2**self._misses, max(LONGEST_BACKOFF, self.delay))
+        pause *= random.uniform(0.9, 1.1)
+        if self.deadline is not None:
+            pause = min(pause, self.deadline - self.clock())
+        return max(pause, 0.0)
+
+    def _saw(self, job: Job) -> None:
+        if self._misses:
+            self.log.info("The service answers again, after %s missed polls.", self._misses)
+            self._misses = 0
+        now = self.clock()
+        if job.status == self._status and now - self._reported < REPORT_EVERY:
+            return
+        if job.phase is Phase.UNKNOWN and job.status != self._status:
+            self.log.warning(
+                "The %s %r has the status %r, which is not known here; waiting on.",
+                self.kind.title,
+                self.job_id,
+                job.status,
+            )
+        self.log.info("The %s %r is %s (%s).", self.kind.title, self.job_id, job.status, self._elapsed())
+        self._status, self._reported = job.status, now
+
+    def _missed(self, error: NeptuneMLError) -> None:
+        if not isinstance(error, NeptuneMLUnavailableError):
+            raise error
+        now = self.clock()
+        if not self._misses or now - self._reported >= REPORT_EVERY:
+            self.log.warning("%s\nThe job goes on; asking again.", error)
+            self._reported = now
+        self._misses += 1
+
+    def _elapsed(self) -> str:
+        return as_words(self.clock() - self._began)
+
+
+def as_words(seconds: float) -> str:
+    """Say a duration as people do: ``1 h 02 min``, ``3 min 20 s``, ``12 s``."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
