@@ -1,0 +1,70 @@
+"""Operators and sensors against a real local service whose jobs do what a test tells them to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from neptune_airflow.local.server import LocalNeptune
+from neptune_airflow.operators.neptune_export import NeptuneExportOperator
+from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator
+from tests.provider.worker import Run
+
+LOCATIONS = {
+    "input_data_s3_location": "s3://neptune-ml/in",
+    "processed_data_s3_location": "s3://neptune-ml/out",
+}
+
+
+@pytest.fixture(autouse=True)
+def _connection(play: LocalNeptune, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection of a user of the local service."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection(play.endpoint_url))
+
+
+def connection(endpoint_url: str, **extra: Any) -> str:
+    extra = {"endpoint_url": endpoint_url, "region_name": "us-east-1"} | extra
+    return json.dumps({"conn_type": "aws", "login": "any", "password": "any", "extra": extra})
+
+
+def task_id(request: pytest.FixtureRequest) -> str:
+    """Name a test's task after it: a job's id is computed of it, and the service outlives the test."""
+    return re.sub(r"[^\w.-]", "-", request.node.name)
+
+
+@pytest.fixture
+def process(request: pytest.FixtureRequest) -> Callable[..., Run]:
+    """Make a data processing task whose job does ``action``; each test's tasks are its own."""
+
+    def make(action: str = "write", **kwargs: Any) -> Run:
+        given = {**LOCATIONS, "waiter_delay": 0.05, "deferrable": False, "config_file_name": action, **kwargs}
+        return Run(NeptuneMLDataProcessingOperator(task_id=task_id(request), **given))
+
+    return make
+
+
+@pytest.fixture
+def export(request: pytest.FixtureRequest) -> Callable[..., Run]:
+    """Make an export task."""
+
+    def make(**kwargs: Any) -> Run:
+        given = {"command": "export-pg", "output_s3_path": "s3://neptune-ml/export", "waiter_delay": 0.05, **kwargs}
+        return Run(NeptuneExportOperator(task_id=task_id(request), **given))
+
+    return make
+
+
+@pytest.fixture
+def jobs(play: LocalNeptune) -> Callable[[str], list[dict[str, Any]]]:
+    """Give this service's accepted calls of an operation since the test began."""
+    begun = len(play.ledger()["calls"])
+
+    def accepted(operation: str = "StartMLDataProcessingJob") -> list[dict[str, Any]]:
+        calls = play.ledger()["calls"][begun:]
+        return [call for call in calls if call["operation"] == operation and call["accepted"]]
+
+    return accepted
