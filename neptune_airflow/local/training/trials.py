@@ -1,0 +1,101 @@
+"""Trials, in processes side by side, each with one BLAS thread so that they share the cores and not fight for them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neptune_airflow.local.step import StepFailed
+from neptune_airflow.local.training import problem, rgcn
+from neptune_airflow.local.training.hyperparameters import Settings
+from neptune_airflow.local.training.metrics import Metric
+
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training with its own hyperparameters.
+
+    :param values: the hyperparameters by Neptune ML's names.
+    :param weights: the local file that takes the trained weights.
+    """
+
+    number: int
+    values: dict[str, Any]
+    settings: Settings
+    seed: int
+    weights: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of it.
+
+    :param value: the metric on the held-out nodes at the best epoch.
+    """
+
+    trial: Trial
+    value: float
+    best_epoch: int
+    seconds: float
+    curve: dict[str, list[float]]
+
+
+def run_all(trials: list[Trial], metric: Metric, graph: Path, info: Path, parallel: int) -> Iterator[Result]:
+    """Run trials, so many at a time, and give each result as it comes.
+
+    :raises StepFailed: when a process dies, say for want of memory.
+    """
+    # Fresh interpreters, not forks: BLAS reads its thread count when numpy loads, and this process may have threads.
+    with (
+        _environment(ONE_THREAD),
+        ProcessPoolExecutor(parallel, get_context("spawn"), initializer=_load, initargs=(graph, info)) as pool,
+    ):
+        running = [pool.submit(_train, trial, metric) for trial in trials]
+        try:
+            for done in as_completed(running):
+                yield done.result()
+        except BrokenProcessPool as error:
+            raise StepFailed(
+                "A training process died; the machine may lack memory for so many trials at once"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _environment(names: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+_loaded: list[problem.Problem] = []
+"""In a trial's process: the problem, read once for all its trials."""
+
+
+def _load(graph: Path, info: Path) -> None:
+    _loaded.append(problem.load(graph, info))
+
+
+def _train(trial: Trial, metric: Metric) -> Result:
+    made = rgcn.fit(_loaded[0], trial.settings, metric, trial.seed)
+    np.savez(trial.weights, **made.weights)  # type: ignore[arg-type]
+    return Result(trial, made.value, made.best_epoch, round(made.seconds, 3), made.curve)
