@@ -1,0 +1,15 @@
+# Airflow of the pinned version with this package, for docker-compose.yaml. "slim" comes without providers, so that
+# what is installed here is the tested set and nothing beside it.
+FROM apache/airflow:slim-3.3.2-python3.12
+
+COPY --chown=airflow:0 pyproject.toml README.md LICENSE /opt/airflow/provider/
+COPY --chown=airflow:0 constraints /opt/airflow/provider/constraints
+COPY --chown=airflow:0 neptune_airflow /opt/airflow/provider/neptune_airflow
+
+# Airflow is named again so that pip may not change its version; the users and the database of a compose set-up need
+# the last two.
+RUN pip install --no-cache-dir --constraint /opt/airflow/provider/constraints/airflow-3.3.txt \
+      "apache-airflow==${AIRFLOW_VERSION}" \
+      "/opt/airflow/provider[local]" \
+      "apache-airflow-providers-fab==3.10.2" \
+      "apache-airflow-providers-postgres==7.1.1"

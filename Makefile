@@ -1,0 +1,55 @@
+# Everything a person runs; `make help` lists it. All of it lives in .venv and .demo, below this folder.
+
+PYTHON ?= python3
+DAG ?= neptune_ml_pipeline
+KEEP ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints/airflow-3.3.txt
+INSTALLED := $(VENV)/.installed
+
+# Without bytecode Airflow takes three times as long to start; a foreign path would bring in foreign packages.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo demo-stop test lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(INSTALLED) ## create .venv with the pinned versions (PYTHON=python3.12 names another interpreter)
+
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "installing the pinned versions into $(VENV) (once; about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --compile-bytecode \
+		--editable '.[local]' --group dev
+	@touch $@
+
+demo: $(INSTALLED) ## run a DAG in a real Airflow on the local service (DAG=name; KEEP=1 leaves it running)
+	@$(BIN)/python -m demo run --dag $(DAG) $(if $(KEEP),--keep)
+
+demo-stop: $(INSTALLED) ## stop what make demo KEEP=1 left running
+	@$(BIN)/python -m demo stop
+
+test: $(INSTALLED) ## run the whole suite (ARGS='-k submit' is passed on to pytest)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED) ## run the benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove all that was made here, .venv too
+	@test ! -x $(BIN)/python || $(BIN)/python -m demo stop
+	rm -rf .demo .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,100 @@
+"""``python -m demo run`` and ``python -m demo stop``: what ``make demo`` and ``make demo-stop`` call."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import httpx
+from rich.console import Console
+
+from demo import report
+from demo.follow import Run
+from demo.processes import DemoError, running, stop
+from demo.show import make_console, make_display
+from demo.stack import USER, Stack
+
+PROJECT = Path(__file__).parent.parent
+RUN_SECONDS = 600.0
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run a command; the exit code is 0 only if the DAG run succeeded, or everything has stopped."""
+    arguments = _parser().parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    console = make_console()
+    try:
+        return _run(arguments, console) if arguments.command == "run" else _stop(arguments.home, console)
+    except (DemoError, httpx.HTTPError) as error:
+        console.print(f"The demo failed: {error}", markup=False, soft_wrap=True, style="red")
+        return 1
+    except KeyboardInterrupt:
+        console.print("Interrupted; everything has been stopped.")
+        return INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> int:
+    display = make_display(console)
+    with Stack(arguments.home, arguments.dags, display.say) as stack:
+        run = Run(stack, arguments.dag)
+        display.say(f"triggered {run.dag_id}, run {run.run_id}")
+        with display:
+            for snapshot in run.snapshots(RUN_SECONDS):
+                display.show(snapshot)
+        report.show(console, run)
+        if arguments.keep:
+            stack.keep()
+            _tell_how_to_use(console, stack)
+    return 0 if snapshot.run_state == "success" else 1
+
+
+def _tell_how_to_use(console: Console, stack: Stack) -> None:
+    lines = {
+        "Airflow": stack.ui,
+        "login": f"{USER} / {stack.password}",
+        "service": f"{stack.service} (AWS_ENDPOINT_URL for any AWS SDK)",
+        "logs": str(stack.home),
+        "stop": "make demo-stop",
+    }
+    console.print("\nEverything is left running:")
+    for name, value in lines.items():
+        console.print(f"  {name:<8} {value}", markup=False, soft_wrap=True)
+
+
+def _stop(home: Path, console: Console) -> int:
+    found = len(running(home))
+    left = stop(home)
+    if left:
+        raise DemoError(f"these processes do not end: {left}")
+    console.print(f"{found} processes stopped." if found else "No demo is running.")
+    return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="demo", description="A DAG in a real Airflow on the local Neptune ML service."
+    )
+    parser.add_argument("command", choices=("run", "stop"))
+    parser.add_argument("--dag", default="neptune_ml_pipeline", help="the DAG to run (default: %(default)s)")
+    parser.add_argument("--keep", action="store_true", help="leave everything running")
+    parser.add_argument("--home", type=_folder, default=PROJECT / ".demo", help="throwaway folder (default: .demo)")
+    parser.add_argument("--dags", type=_folder, default=PROJECT / "dags", help="folder of DAG files (default: dags)")
+    return parser
+
+
+def _folder(text: str) -> Path:
+    return Path(text).resolve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The compose file: valid by the Compose schema, closed to the network, and of the same versions as the rest."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+COMPOSE = ROOT / "docker-compose.yaml"
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?P<default>:[-?][^}]*)?\}")
+SECRET = re.compile(r"PASSWORD|SECRET|KEY")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load(COMPOSE.read_text())
+
+
+def validate(path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def settings(text: str) -> dict[str, str]:
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_it_fits_the_compose_schema() -> None:
+    checked = validate(COMPOSE)
+
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("command: version", "comand: version"),
+        ("condition: service_healthy", "condition: service_healty"),
+        ("restart: always", "restart: [always]"),
+    ],
+)
+def test_the_schema_finds_a_slip(tmp_path: Path, right: str, wrong: str) -> None:
+    broken = tmp_path / "docker-compose.yaml"
+    broken.write_text(COMPOSE.read_text().replace(right, wrong, 1))
+
+    checked = validate(broken)
+
+    assert checked.returncode == 1
+    assert wrong.partition(":")[0] in checked.stdout
+
+
+def test_it_has_the_parts_of_airflow_and_the_local_service(compose: dict[str, Any]) -> None:
+    parts = {"airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "airflow-init"}
+
+    assert set(compose["services"]) == parts | {"postgres", "neptune-ml-local"}
+
+
+def test_every_service_that_stays_up_says_how_it_is(compose: dict[str, Any]) -> None:
+    staying = {name: service for name, service in compose["services"].items() if name != "airflow-init"}
+
+    assert all(service["healthcheck"]["test"] for service in staying.values())
+    assert all(service["restart"] == "always" for service in staying.values())
+
+
+def test_each_dependency_exists_and_can_be_met(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for service in services.values():
+        for name, dependency in service.get("depends_on", {}).items():
+            if dependency["condition"] == "service_healthy":
+                assert "healthcheck" in services[name]
+            else:
+                assert dependency["condition"] == "service_completed_successfully"
+                assert "restart" not in services[name]
+
+
+def test_airflow_waits_for_its_database_its_migration_and_the_local_service(compose: dict[str, Any]) -> None:
+    for name in ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"):
+        assert set(compose["services"][name]["depends_on"]) == {"postgres", "airflow-init", "neptune-ml-local"}
+
+
+def test_ports_are_open_on_this_machine_alone(compose: dict[str, Any]) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+
+    assert len(ports) == 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_each_variable_is_explained_in_the_example(compose: dict[str, Any]) -> None:
+    used = {found[1] for found in VARIABLE.finditer(yaml.dump(compose))}
+
+    assert used == set(settings((ROOT / ".env.example").read_text()))
+
+
+def test_no_secret_has_a_default(compose: dict[str, Any]) -> None:
+    secrets = [found for found in VARIABLE.finditer(yaml.dump(compose)) if SECRET.search(found[1])]
+    example = settings((ROOT / ".env.example").read_text())
+
+    assert {found[1] for found in secrets} == {name for name in example if SECRET.search(name)}
+    assert all((found["default"] or "").startswith(":?") for found in secrets)
+    assert all(not example[found[1]] for found in secrets)
+
+
+def test_no_password_is_written_down(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for name, value in service.get("environment", {}).items():
+            if SECRET.search(name):
+                assert VARIABLE.fullmatch(value), name
+
+
+def test_the_image_is_the_pinned_airflow() -> None:
+    image = re.search(r"^FROM apache/airflow:slim-([\d.]+)-python3", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    pinned = re.search(r"^apache-airflow==([\d.]+)$", (ROOT / "constraints/airflow-3.3.txt").read_text(), re.MULTILINE)
+
+    assert image
+    assert pinned
+    assert image[1] == pinned[1]
+
+
+def test_the_image_copies_what_is_there_and_not_kept_out() -> None:
+    copied = [
+        source
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY")
+        for source in line.split()[2:-1]
+    ]
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+
+    assert copied
+    assert set(copied) == let_in
+    assert all((ROOT / source).exists() for source in copied)
+
+
+def test_what_is_mounted_is_there(compose: dict[str, Any]) -> None:
+    mounts = [volume for service in compose["services"].values() for volume in service.get("volumes", [])]
+    folders = {mount.split(":")[0] for mount in mounts if mount.startswith(".")}
+    volumes = {mount.split(":")[0] for mount in mounts if not mount.startswith(".")}
+
+    assert all((ROOT / folder).is_dir() for folder in folders)
+    assert volumes == set(compose["volumes"])
