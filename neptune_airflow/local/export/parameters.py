@@ -123,8 +123,8 @@ def _job(json: Json, number: int) -> Job:
             "Error parsing 'neptune_ml' field for config. Expected an object or an array of objects."
         )
     name = json.get("name", DEFAULT_NAME if number == 1 else f"{DEFAULT_NAME}-{number}")
-    if not isinstance(name, str):
-        raise _unparsable("name", Context("config"), "a text value")
+    if not isinstance(name, str) or "/" in name or not name:
+        raise _unparsable("name", Context("config"), "the name of a file, without its folder and .json")
     split_rate = _split_rate(json, Context("config"), DEFAULT_SPLIT_RATE)
     targets, features = _listed(json.get("targets")), _listed(json.get("features"))
     for target in targets:
