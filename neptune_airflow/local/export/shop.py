@@ -115,10 +115,10 @@ class _Shop:
             {
                 "~id": _ids("customer", count),
                 "age": self.gaps(self.around(44 + 3 * taste, 14, count, 18).astype(np.int32), 0.05),
-                "visits": self.around(6 + 5.5 * often, 1.8, count, 0).astype(np.int32),
+                "visits": self.around(6 + 5.5 * often, 1.7, count, 0).astype(np.int32),
                 "basket": self.gaps(self.around(48 + 6 * taste, 14, count, 5), 0.03),
                 "channel": self.pick(CHANNELS, channel),
-                "newsletter": self.coin(0.15 + 0.7 * often, count),
+                "newsletter": self.coin(0.12 + 0.76 * often, count),
                 "region": self.pick(REGIONS, np.ones((count, len(REGIONS)))),
                 "interests": [[INTERESTS[i] for i in np.flatnonzero(row)] for row in likes],
                 "since": self.dates(count, 2016, 3650),
@@ -178,7 +178,7 @@ class _Shop:
     # -- edges -----------------------------------------------------------------------------------------------------
 
     def bought(self) -> Table:
-        source, target = self.choices(self.size.bought, 0.88)
+        source, target = self.choices(self.size.bought, 0.92)
         quantity = 1 + self.rng.poisson(0.6, len(source)).astype(np.int32)
         properties = {"quantity": pl.Series(quantity), "on": self.dates(len(source), 2024, 730)}
         return self.edges("customer", "bought", "product", source, target, properties)
