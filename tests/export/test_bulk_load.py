@@ -21,7 +21,7 @@ from neptune_airflow.local.store import Store
 
 def load(folder: Path, **files: str) -> Graph:
     for name, text in files.items():
-        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8", newline="")
     return read_graph(Store(), str(folder))
 
 
@@ -50,7 +50,7 @@ def values(graph: Graph, label: str = "vertex") -> dict[str, dict[str, Any]]:
         ("p:Date", "2020-02-29T23:59:58.125-01:30", datetime(2020, 3, 1, 1, 29, 58, 125_000), "Date"),
         ("p:String[]", "a\\;b;c", ["a;b", "c"], "String"),
         ("p:Int(set)[]", "1;2", None, None),
-        ("p:Int[](set)", "1;2", [1, 2], "Integer"),
+        ("p:Int[](set)", "1;2;1", [1, 2], "Integer"),
     ],
 )
 def test_types(tmp_path: Path, header: str, text: str, expected: Any, data_type: str | None) -> None:
@@ -120,6 +120,7 @@ def test_compressed_files_in_folders_and_blank_lines_are_read(tmp_path: Path) ->
         ({"n": "~id,p\nx,1\ny\n"}, "n.csv, line 3: 1 fields where the header has 2"),
         ({"n": "~id,p\nx,1,2\n"}, "n.csv, line 2: 3 fields where the header has 2"),
         ({"n": '~id,p\nx,1\ny,"open\n'}, "n.csv, line 3: not a UTF-8 CSV file"),
+        ({"n": "~id,p\nx,1\ry,2\n"}, "n.csv: every line must end with a line feed"),
         ({"n": "~id,p\nx,1\n,2\n"}, "n.csv, line 3, column ~id: the value is missing"),
         (
             {"a": "~id,p:Int(single)\nx,1\n", "b": "~id,p:Int(single)\ny,1\nx,2\n"},
@@ -145,7 +146,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(texts=st.lists(st.tuples(TEXT, st.lists(TEXT.filter(bool), max_size=3)), min_size=1, max_size=6))
+@given(texts=st.lists(st.tuples(TEXT, st.lists(TEXT.filter(bool), max_size=3, unique=True)), min_size=1, max_size=6))
 def test_text_survives_reading_and_writing(texts: list[tuple[str, list[str]]], tmp_path: Path) -> None:
     """What is exported can be loaded again, whatever quotes, separators and line ends the values hold."""
 

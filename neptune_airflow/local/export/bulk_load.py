@@ -10,6 +10,7 @@ import csv
 import gzip
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -122,14 +123,13 @@ def _read(path: Path, name: str, number: int) -> _File:
     for title in titles:
         if titles.count(title) > 1:
             raise StepFailed(f"{name}, line 1, column {title}: the column is there twice")
-    blank = []
-    for row, (line, fields) in enumerate(rows):
+    blank, records = [], 0
+    for records, (line, fields) in enumerate(rows, start=1):
         if not fields:
-            blank.append(row)
+            blank.append(records - 1)
         elif len(fields) != len(header):
             raise StepFailed(f"{name}, line {line}: {len(fields)} fields where the header has {len(header)}")
-    frame = pl.read_csv(path, infer_schema=False, new_columns=header).with_row_index("~row")
-    frame = frame.with_columns(pl.lit(number, pl.UInt32).alias("~file"))
+    frame = _texts(path, name, header, records).with_columns(pl.lit(number, pl.UInt32).alias("~file"))
     if blank:
         frame = frame.filter(~pl.col("~row").is_in(blank))
     file = _File(name, path, edges, columns, frame)
@@ -139,6 +139,15 @@ def _read(path: Path, name: str, number: int) -> _File:
     label = frame["~label"] if "~label" in header else pl.Series("~label", [None] * frame.height, pl.String)
     system = [frame[title] for title in ("~file", "~row", "~id", *(("~from", "~to") if edges else ()))]
     return _File(name, path, edges, columns, pl.DataFrame([*system, _label_keys(label, edges), *values]))
+
+
+def _texts(path: Path, name: str, header: list[str], records: int) -> pl.DataFrame:
+    """Read the file below its header as text, with the rows numbered."""
+    with suppress(pl.exceptions.ComputeError):
+        frame = pl.read_csv(path, infer_schema=False, new_columns=header).with_row_index("~row")
+        if frame.height == records:
+            return frame
+    raise StepFailed(f"{name}: every line must end with a line feed, alone or after a carriage return")
 
 
 def _is_edge_file(name: str, header: list[str]) -> bool:
@@ -200,7 +209,9 @@ def _parse_column(file: _File, column: _Column) -> pl.Series:
     if bad.height:
         file.fail(bad["~row"][0], column.name, f"{bad['text'][0]!r} is no {column.type}")
     if column.array:
-        values = parsed.group_by("~row", maintain_order=True).agg(pl.col("value").drop_nulls())
+        values = parsed.group_by("~row", maintain_order=True).agg(
+            pl.col("value").drop_nulls().unique(maintain_order=True)
+        )
         parsed = values.with_columns(pl.when(pl.col("value").list.len() > 0).then("value").alias("value"))
         if column.single:
             _refuse(file, column.name, (parsed["value"].list.len() > 1).fill_null(False), "more than a single value")
