@@ -23,6 +23,8 @@ from neptune_airflow.local.training.problem import Floats, Link, Mask, Problem
 
 # Wider ids cost time in every epoch and memorise more; num-hidden sets them up to here.
 MAX_ID_SIZE = 32
+# An id is memory: unless held back, a training node's own id learns its label by heart and tells others nothing.
+ID_PENALTY = 0.01
 PATIENCE = 30
 ADAM_MEAN, ADAM_SQUARE, ADAM_FLOOR = 0.9, 0.999, 1e-8
 
@@ -215,7 +217,8 @@ def _adam(weights: Weights, grads: Weights, mean: Weights, square: Weights, epoc
     """Take one step, in place."""
     rate = settings.learning_rate * np.sqrt(1 - ADAM_SQUARE**epoch) / (1 - ADAM_MEAN**epoch)
     for name, value in weights.items():
-        grad = grads[name] + settings.weight_decay * value if settings.weight_decay else grads[name]
+        penalty = settings.weight_decay + (ID_PENALTY if name.startswith("ids/") else 0)
+        grad = grads[name] + np.float32(penalty) * value
         mean[name] += (1 - ADAM_MEAN) * (grad - mean[name])
         square[name] += (1 - ADAM_SQUARE) * (grad * grad - square[name])
         value -= np.float32(rate) * mean[name] / (np.sqrt(square[name]) + np.float32(ADAM_FLOOR))
