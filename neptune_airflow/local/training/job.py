@@ -34,18 +34,20 @@ def run(step: Step) -> dict[str, Any]:
     started = time.perf_counter()
     _refuse(step.request)
     wanted = int(step.request.get("maxHPONumberOfTrainingJobs") or DEFAULT_TRIALS)
-    parallel = int(step.request.get("maxHPOParallelTrainingJobs") or DEFAULT_PARALLEL)
+    allowed = int(step.request.get("maxHPOParallelTrainingJobs") or DEFAULT_PARALLEL)
+    parallel = min(allowed, wanted, os.cpu_count() or 1)
     with tempfile.TemporaryDirectory(prefix="neptune-ml-training-") as name:
         folder = Path(name)
         graph, info, task, search = _read(step, folder)
         warnings = _warnings(step.request, task, search)
         for line in (_summary(task), *warnings):
             step.log(line)
+        step.log(f"trials: {wanted}, {parallel} at a time, compared by {task.held_out} {search.metric.name}")
         trials = [
             Trial(number, values, search.settings(values), SEED + number, folder / f"trial-{number}.npz")
             for number, values in enumerate(search.draw(wanted, SEED), start=1)
         ]
-        running = run_all(trials, search.metric, graph, info, min(parallel, wanted, os.cpu_count() or 1))
+        running = run_all(trials, search.metric, graph, info, parallel)
         results = _follow(step, search.metric, task.held_out, running)
         best = max(results, key=lambda result: (result.value, -result.trial.number))
         model = artifacts.load(task, best)
