@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore import exceptions as boto
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
@@ -143,7 +144,7 @@ class JobHook(AwsBaseHook):
             raise NeptuneMLRequestError(with_remedies(f"Could not {doing}: {error}")) from error
         except boto.HTTPClientError as error:
             raise NeptuneMLUnavailableError(with_remedies(f"Could not {doing}: {error}")) from error
-        except (boto.ResponseParserError, AttributeError, json.JSONDecodeError) as error:
+        except (ResponseParserError, AttributeError, json.JSONDecodeError) as error:
             # botocore trips over an answer that is no JSON object, such as a proxy's page.
             raise NeptuneMLUnavailableError(f"Could not {doing}: the answer cannot be read ({error!r})") from error
         except (boto.BotoCoreError, ValueError) as error:

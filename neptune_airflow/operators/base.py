@@ -215,7 +215,8 @@ class NeptuneMLJobOperator(NeptuneMLTask):
         self._check_killed()
         if attempt and not self.kind.caller_names_it:
             remember(context, _SUBMITTED, {"id": job.id, "try": attempt.try_number})
-        return self._describe_or_none(job.id) or job
+        described = self._ask(job.id)
+        return described if isinstance(described, Job) else job
 
     def _announce(self, context: Context, job: Job) -> None:
         """Say which job it is, and where to look at it, in the log and as links."""
