@@ -1,0 +1,118 @@
+"""The WSGI application: it finds whose a request is, lets faults spoil it, and has it answered."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from neptune_airflow.local.faults import Faults
+from neptune_airflow.local.ledger import Ledger
+from neptune_airflow.local.refusals import BROKEN, Refusal, RefusedError
+from neptune_airflow.local.wire import Answer, Api, Call, new_id
+
+logger = logging.getLogger(__name__)
+
+SIGNED_FOR = re.compile(r"Credential=[^,\s]+/(?P<service>[^/,\s]+)/aws4_request")
+OUR_SERVICES = ("neptune-db", "execute-api")
+START_UP_SECONDS = 60
+
+
+class DroppedError(ConnectionAbortedError):
+    """The connection was closed on purpose; werkzeug takes it for the client's going away and says nothing."""
+
+
+class Front:
+    """One port for the ML API, the export service, the control API, and everything else that is AWS.
+
+    :param moto: the application that gets what is nobody else's.
+    """
+
+    def __init__(self, moto: Any, faults: Faults, ledger: Ledger) -> None:
+        self._moto, self._faults, self._ledger = moto, faults, ledger
+        self._apis: tuple[Api, ...] = ()
+        self._open = threading.Event()
+        self._closing = threading.Event()
+
+    def open(self, *apis: Api) -> None:
+        """Begin to answer for these APIs; moto's part answers from the first moment, for the set-up needs it."""
+        self._apis = apis
+        self._open.set()
+
+    def close(self) -> None:
+        """Let no delayed answer wait any longer."""
+        self._closing.set()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if not self._signed_for_others(environ):
+            self._open.wait(START_UP_SECONDS)
+            request = Request(environ)
+            for api in self._apis:
+                if api.owns(request.path):
+                    return self._answer(api, request)(environ, start_response)
+        answer: Iterable[bytes] = self._moto(environ, start_response)
+        return answer
+
+    @staticmethod
+    def _signed_for_others(environ: dict[str, Any]) -> bool:
+        """Whether the signature names another service: a bucket may hold ``neptune-export``, or be called ``local``."""
+        signed = SIGNED_FOR.search(environ.get("HTTP_AUTHORIZATION", ""))
+        return signed is not None and signed["service"] not in OUR_SERVICES
+
+    def _answer(self, api: Api, request: Request) -> Response:
+        request_id = new_id()
+        try:
+            call = api.understand(request)
+            answer = call if isinstance(call, Answer) else self._perform(api, call, request_id)
+        except RefusedError as refused:
+            answer = api.refuse(refused.refusal, request_id)
+        except DroppedError:
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise
+        except Exception as error:
+            logger.exception("%s %s", request.method, request.path)
+            answer = api.refuse(BROKEN.about(reason=repr(error)), request_id)
+        return answer.response(request_id)
+
+    def _perform(self, api: Api, call: Call, request_id: str) -> Answer:
+        """Do what a call asks, in the presence of faults."""
+        effects = self._faults.take(call.operation, call.job_id)
+        self._closing.wait(effects.get("delay", 0))
+        if effects.get("drop") == "before":
+            raise DroppedError
+        if "error" in effects:
+            refusal = _refusal(effects["error"])
+            self._ledger.called(call.operation, call.job_id, refusal.code)
+            return api.refuse(refusal, request_id)
+        if "body" in effects:
+            self._ledger.called(call.operation, call.job_id, "body")
+            raw = effects["body"]
+            return Answer(raw["text"], raw.get("http", 200), raw.get("type", "application/json"))
+        body = self._work(call)
+        if effects.get("drop") == "after":
+            raise DroppedError
+        return Answer(_with_status(body, effects["status"]) if "status" in effects else body)
+
+    def _work(self, call: Call) -> dict[str, Any]:
+        try:
+            body = call.work()
+        except RefusedError as refused:
+            self._ledger.called(call.operation, call.job_id, refused.refusal.code)
+            raise
+        self._ledger.called(call.operation, call.job_id or body.get("id") or body.get("jobId"))
+        return body
+
+
+def _refusal(error: dict[str, Any]) -> Refusal:
+    return Refusal(error["code"], error.get("detailedMessage", ""), error.get("http"))
+
+
+def _with_status(body: dict[str, Any], word: str) -> dict[str, Any]:
+    """Give a status answer with another word, at the top and in the job within."""
+    inner = {name: value | {"status": word} for name, value in body.items() if name == "processingJob"}
+    return body | inner | {"status": word}
