@@ -30,6 +30,9 @@ from neptune_airflow.jobs import KINDS, Job, JobKind
 # Never retried by botocore: it would send a start again after a 408, and the callers know better when to ask again.
 ONCE = Config(retries={"total_max_attempts": 1})
 
+# A network without a way to CloudWatch must not hold a failure back for minutes.
+_SOON = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
+
 
 class JobHook(AwsBaseHook):
     """What the hooks of both services share: the Airflow connection, the endpoint, errors that say something.
@@ -163,7 +166,7 @@ class JobHook(AwsBaseHook):
             logs = self.get_session(region_name=self.signing_region).client(
                 "logs",
                 endpoint_url=self.conn_config.get_service_endpoint_url("logs"),
-                config=self._get_config(),
+                config=self._get_config().merge(_SOON),
                 verify=self.verify,
             )
             streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job.name)["logStreams"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator
+from tests.provider.catcher import Catcher
 from tests.provider.worker import Run
 
 LOCATIONS = {
@@ -68,3 +69,11 @@ def jobs(play: LocalNeptune) -> Callable[[str], list[dict[str, Any]]]:
         return [call for call in calls if call["operation"] == operation and call["accepted"]]
 
     return accepted
+
+
+@pytest.fixture
+def catcher() -> Iterator[Catcher]:
+    """A server that keeps what it is sent."""
+    with Catcher() as server:
+        yield server
+        server.shutdown()
