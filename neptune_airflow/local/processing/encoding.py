@@ -1,0 +1,162 @@
+"""From a feature and its raw values to a tensor: which encoder, fitted or taken over from the earlier job."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neptune_airflow.dataset import Feature
+from neptune_airflow.local.processing.auto import choose
+from neptune_airflow.local.processing.categories import Category
+from neptune_airflow.local.processing.column import Blank, Column
+from neptune_airflow.local.processing.dates import Datetime
+from neptune_airflow.local.processing.numbers import BucketNumerical, Numerical
+from neptune_airflow.local.processing.text import TextTfIdf
+from neptune_airflow.local.step import StepFailed
+
+
+class Encoder(Protocol):
+    """A fitted encoding: a dataclass of what JSON can hold, so that a later job can take it over."""
+
+    @property
+    def dims(self) -> int: ...
+
+    def encode(self, column: Column) -> NDArray[np.float32]: ...
+
+    def summary(self) -> dict[str, Any]: ...
+
+    def warning(self) -> str | None: ...
+
+
+ENCODERS: dict[str, Any] = {
+    "numerical": Numerical,
+    "bucket_numerical": BucketNumerical,
+    "category": Category,
+    "datetime": Datetime,
+    "text_tfidf": TextTfIdf,
+}
+#: What the others need that is not here.
+NEED_A_MODEL = {
+    "text_fasttext": "fastText vectors",
+    "text_sbert": "a Sentence-BERT model",
+    "text_sbert128": "a Sentence-BERT model",
+    "text_sbert512": "a Sentence-BERT model",
+    "text_word2vec": "word2vec vectors",
+}
+RAW, DROPPED = "none", "dropped"
+
+
+@dataclass
+class Encoded:
+    """The features of one type, in the forms that the graph, info.pkl, the next job and people want them."""
+
+    tensors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    meta: dict[str, dict[str, Any]] = field(default_factory=dict)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    report: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class FeatureEncoder:
+    """Encodes the features of one node or edge type.
+
+    :param owner: the type's name, for messages.
+    :param count: number of nodes or edges of the type.
+    :param saved: the encodings of an earlier job to take over, by feature name; None to fit new ones.
+    :param note: takes a warning for the report.
+    """
+
+    owner: str
+    count: int
+    saved: dict[str, dict[str, Any]] | None
+    note: Callable[[str], None]
+    encoded: Encoded = field(default_factory=Encoded)
+
+    def add(self, feature: Feature, column: Column) -> None:
+        """Encode one feature.
+
+        :raises StepFailed: for an encoding that can't be done here, and for values that it can't take.
+        """
+        if feature.type in NEED_A_MODEL:
+            needs = NEED_A_MODEL[feature.type]
+            reason = f"{feature.type} is not supported: it needs {needs} from a model hub; use text_tfidf or none"
+            raise StepFailed(f"{feature.path}: feature {feature.name!r} of {self.owner}: {reason}")
+        known = self.encoded
+        state, why = self._take_over(feature) if self.saved is not None else self._fit(feature, column)
+        known.states[feature.name] = state
+        values = column.values()
+        report = {
+            "type": feature.type,
+            "encoding": state["type"],
+            "missing": values.null_count() + self._absent(column),
+        }
+        if why:
+            report["because"] = why
+        known.report[feature.name] = report
+        if state["type"] == RAW:
+            raw = np.full(self.count, None, dtype=object)
+            raw[_targets(column, self.count)] = values.to_numpy()
+            known.meta[feature.name] = {"type": "raw_feat", "raw_feat": raw.tolist()}
+        elif state["type"] == DROPPED:
+            self.note(f"feature {feature.name!r} of {self.owner} is dropped: {state['reason']}")
+        else:
+            encoder: Encoder = load(state)
+            known.tensors[feature.name] = self._tensor(encoder, column)
+            known.meta[feature.name] = {"type": state["type"]}
+            report |= {"dims": encoder.dims} | encoder.summary()
+
+    def _fit(self, feature: Feature, column: Column) -> tuple[dict[str, Any], str]:
+        chosen, why = choose(feature, column) if feature.type == "auto" else (feature, "")
+        if chosen is None:
+            return {"type": DROPPED, "reason": why}, why
+        if chosen is not feature and chosen.type == "text_tfidf":
+            self.note(f"feature {feature.name!r} of {self.owner} is text: text_tfidf stands in for a text model")
+        if chosen.type == RAW:
+            return {"type": RAW}, why
+        if chosen.type == "text_tfidf":
+            encoder: Any = TextTfIdf.fit(chosen, column, zlib.crc32(f"{self.owner}/{feature.name}".encode()))
+        else:
+            encoder = ENCODERS[chosen.type].fit(chosen, column)
+        if not encoder.dims:
+            return {"type": DROPPED, "reason": f"its {chosen.type} encoding is empty"}, why
+        if warning := encoder.warning():
+            self.note(f"feature {feature.name!r} of {self.owner}: {warning}")
+        return {"type": chosen.type, **asdict(encoder)}, why
+
+    def _take_over(self, feature: Feature) -> tuple[dict[str, Any], str]:
+        state = (self.saved or {}).get(feature.name)
+        if state is None or (feature.type != "auto" and state["type"] not in (feature.type, DROPPED)):
+            was = "did not have it" if state is None else f"encoded it as {state['type']}"
+            reason = f"the earlier job {was}; run without previousDataProcessingJobId"
+            raise StepFailed(f"{feature.path}: {feature.type} feature {feature.name!r} of {self.owner}: {reason}")
+        return state, "taken over from the earlier job"
+
+    def _tensor(self, encoder: Encoder, column: Column) -> NDArray[np.float32]:
+        encoded = encoder.encode(column)
+        if column.targets is None:
+            return encoded
+        tensor = np.empty((self.count, encoder.dims), np.float32)
+        if self._absent(column):
+            tensor[:] = encoder.encode(Column([Blank(f"{self.owner}: not every one of them has a row with it")]))
+        tensor[column.targets] = encoded
+        return tensor
+
+    def _absent(self, column: Column) -> int:
+        """Count the nodes or edges that no value belongs to."""
+        return 0 if column.targets is None else self.count - len(np.unique(column.targets))
+
+
+def _targets(column: Column, count: int) -> NDArray[np.int64]:
+    return np.arange(count) if column.targets is None else column.targets
+
+
+def load(state: dict[str, Any]) -> Encoder:
+    """Make the encoder that a state describes."""
+    fields = {name: value for name, value in state.items() if name != "type"}
+    encoder: Encoder = ENCODERS[state["type"]](**fields)
+    return encoder

@@ -1,0 +1,111 @@
+"""Who is trained, validated and tested on: by shares, or as files say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neptune_airflow.dataset import EdgeFile, Label, NodeFile
+from neptune_airflow.local.processing.column import Part, Source
+from neptune_airflow.local.processing.edges import Edges, find_nodes
+from neptune_airflow.local.processing.nodes import Nodes
+from neptune_airflow.local.processing.work import Work
+from neptune_airflow.local.step import StepFailed
+
+SPLITS = ("train", "valid", "test")
+
+Masks = dict[str, NDArray[np.bool_]]
+
+
+@dataclass
+class Split:
+    """Masks by split; and the labels that the split files bring along, with the node or edge of each."""
+
+    masks: Masks
+    parts: list[Source] = field(default_factory=list)
+    targets: list[NDArray[np.int64]] = field(default_factory=list)
+
+
+def by_rate(eligible: NDArray[np.bool_], rate: tuple[float, float, float], seed: int) -> Masks:
+    """Split at random, the same way for the same seed.
+
+    Sizes are the rounded shares; what rounding leaves over goes to the last split that has a share.
+    """
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(eligible))
+    ends = [round(share * len(order)) for share in np.cumsum(rate)]
+    for place in range(len(rate) - 1, -1, -1):
+        ends[place] = len(order)
+        if rate[place] > 0:
+            break
+    masks = {name: np.zeros(len(eligible), bool) for name in SPLITS}
+    for name, members in zip(SPLITS, np.split(order, ends[:-1]), strict=True):
+        masks[name][members] = True
+    return masks
+
+
+def by_node_files(work: Work, entry: NodeFile, label: Label, nodes: Nodes) -> Split:
+    """Split the nodes of a type as files that list their ids say.
+
+    :raises StepFailed: for an unknown id, and for a node that stands in two splits.
+    """
+    split = _empty(len(nodes.index))
+    for name, file_name in (label.custom_split_filenames or {}).items():
+        file, row = work.csv(file_name, entry.separator), 0
+        for table in file.tables([entry.id_column], optional=[label.column]):
+            members = find_nodes(file, entry.id_column, table, row, nodes)
+            split.masks[name][members] = True
+            if label.column in table:
+                split.parts.append(Part(file, label.column, table[label.column], start=row))
+                split.targets.append(members)
+            row += len(table)
+    _no_overlap(split, label)
+    return split
+
+
+def by_edge_files(work: Work, entry: EdgeFile, label: Label, edges: Edges, nodes: dict[str, Nodes]) -> Split:
+    """Split the edges of a type as files that list their ends say; parallel edges go together.
+
+    :raises StepFailed: for an unknown id, a pair without an edge, and an edge that stands in two splits.
+    """
+    source, dest = (nodes[kind] for kind in (entry.source_type, entry.dest_type))
+    width = len(dest.index)
+    pairs = edges.rows * width + edges.cols
+    order = np.argsort(pairs, kind="stable")
+    sorted_pairs = pairs[order]
+    split = _empty(len(pairs))
+    for name, file_name in (label.custom_split_filenames or {}).items():
+        file, row = work.csv(file_name, entry.separator), 0
+        optional = [label.column] if label.column else []
+        for table in file.tables([entry.source_column, entry.dest_column], optional=optional):
+            rows = find_nodes(file, entry.source_column, table, row, source)
+            wanted = rows * width + find_nodes(file, entry.dest_column, table, row, dest)
+            first, last = np.searchsorted(sorted_pairs, wanted), np.searchsorted(sorted_pairs, wanted, side="right")
+            # With a relation column the pair may be an edge of another relation of the same file.
+            if (first == last).any() and not entry.relation_column:
+                number = int((first == last).argmax())
+                place = file.place(row + number, entry.source_column)
+                raise StepFailed(f"{place}: there is no such edge in {', '.join(edges.files)}")
+            listed = np.repeat(np.arange(len(wanted)), last - first)
+            inside = np.arange(len(listed)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+            members = order[first[listed] + inside]
+            split.masks[name][members] = True
+            if label.column in table:
+                split.parts.append(Part(file, label.column, table[label.column].gather(listed), listed + row))
+                split.targets.append(members)
+            row += len(table)
+    _no_overlap(split, label)
+    return split
+
+
+def _empty(count: int) -> Split:
+    return Split({name: np.zeros(count, bool) for name in SPLITS})
+
+
+def _no_overlap(split: Split, label: Label) -> None:
+    files = label.custom_split_filenames or {}
+    for place, name in enumerate(SPLITS):
+        for other in SPLITS[place + 1 :]:
+            if both := int((split.masks[name] & split.masks[other]).sum()):
+                raise StepFailed(f"{files[other]}: {both} of them stand in {files[name]} too: splits may not overlap")
