@@ -33,13 +33,10 @@ except ImportError:  # before 3.2 they all live here
         TaskDeferred,
     )
 from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 #: How Airflow says that a deferral has failed, and that it did because of its time-out.
 TRIGGER_FAIL = "__fail__"
 TRIGGER_TIMEOUT = "Trigger timeout"
-#: Airflow 3.3 calls a trigger's ``on_kill``; before, a trigger learns of it only by being cancelled.
-TRIGGERS_ARE_TOLD_OF_KILLS = hasattr(BaseTrigger, "on_kill")
 
 
 def default_deferrable() -> bool:
@@ -93,6 +90,13 @@ def own_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(ParamsDict.filter_params_by_source(params, source="task"))
 
 
+def triggers_are_told_of_kills() -> bool:
+    """Airflow 3.3 calls a trigger's ``on_kill``; before, a trigger learns of it only by being cancelled."""
+    from airflow.triggers.base import BaseTrigger  # 7 ms: not for every DAG file
+
+    return hasattr(BaseTrigger, "on_kill")
+
+
 def is_still_deferred(ti: Any) -> bool:
     """Ask Airflow whether a task instance is deferred, as it is when its trigger only moves to another triggerer.
 
@@ -110,7 +114,6 @@ def is_still_deferred(ti: Any) -> bool:
 
 
 __all__ = [
-    "TRIGGERS_ARE_TOLD_OF_KILLS",
     "TRIGGER_FAIL",
     "TRIGGER_TIMEOUT",
     "AirflowException",
@@ -120,12 +123,10 @@ __all__ = [
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
-    "BaseTrigger",
     "PokeReturnValue",
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "TaskDeferred",
-    "TriggerEvent",
     "default_deferrable",
     "is_still_deferred",
     "own_params",
@@ -133,4 +134,5 @@ __all__ = [
     "recall",
     "remember",
     "stored_link",
+    "triggers_are_told_of_kills",
 ]

@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from neptune_airflow.compat import TRIGGERS_ARE_TOLD_OF_KILLS, BaseTrigger, TriggerEvent, is_still_deferred
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from neptune_airflow.compat import is_still_deferred, triggers_are_told_of_kills
 from neptune_airflow.errors import NeptuneMLCredentialsError, NeptuneMLError
 from neptune_airflow.jobs import KINDS, Job
 from neptune_airflow.watch import Watch
@@ -83,7 +85,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
         try:
             yield TriggerEvent(await self._outcome())  # type: ignore[no-untyped-call]
         except asyncio.CancelledError:
-            if not TRIGGERS_ARE_TOLD_OF_KILLS:
+            if not triggers_are_told_of_kills():
                 await asyncio.shield(self.on_kill())
             raise
 
