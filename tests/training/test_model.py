@@ -57,9 +57,9 @@ def test_gradient_is_that_of_finite_differences(tmp_path: Path, many: bool, node
     nodes = task.masks["train"]
 
     def value() -> float:
-        return rgcn.loss(task, net.forward(weights, None).logits, nodes, balance)[0]
+        return rgcn.loss(task, net.forward(weights).logits, nodes, balance)[0]
 
-    made = net.forward(weights, None)
+    made = net.forward(weights)
     grads = net.backward(weights, made, rgcn.loss(task, made.logits, nodes, balance)[1])
     assert set(grads) == set(weights)
     assert ("ids/town" in weights, "ids/club" in weights) == (node_ids, True)
@@ -79,7 +79,7 @@ def test_dropout_keeps_the_mean_and_only_where_asked(club: Problem) -> None:
     net = rgcn.RGCN(club, Settings(dropout=0.5))
     weights = net.initial(np.random.default_rng(0))
     plain, again = net.forward(weights), net.forward(weights)
-    dropped = net.forward(weights, np.random.default_rng(1))
+    dropped = net.forward(weights, rng=np.random.default_rng(1))
     np.testing.assert_array_equal(plain.logits, again.logits)
     kept = dropped.gates["person"] > 0
     share = kept.sum() / (plain.gates["person"] > 0).sum()

@@ -42,7 +42,7 @@ class Settings:
     evaluate_every: int = 1
 
 
-# The file's names for what this model has; any other name in the file is reported as not used.
+# The file's names for what this model has; any other name in the file is reported as ignored.
 NAMES = {
     "num-hidden": "hidden",
     "num-epochs": "epochs",

@@ -85,7 +85,9 @@ def _read(step: Step, folder: Path) -> tuple[Path, Path, Problem, Search]:
 def _warnings(request: dict[str, Any], task: Problem, search: Search) -> list[str]:
     warnings = []
     if search.unused:
-        warnings.append(f"{HPO_FILE} sets what this full-batch model does not have: {', '.join(search.unused)}")
+        warnings.append(
+            f"{HPO_FILE} names hyperparameters that this full-batch model ignores: {', '.join(search.unused)}"
+        )
     if request.get("previousModelTrainingJobId"):
         warnings.append("previousModelTrainingJobId: trials start afresh, not from the earlier job's tuning")
     if any(task.info["edge_feat_meta"].values()):

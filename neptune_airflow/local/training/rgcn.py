@@ -32,13 +32,21 @@ Weights = dict[str, NDArray[Any]]
 
 
 @dataclass
+class Sums:
+    """The hidden layer before its relu, by type, and the mean ids over each relation, by its key."""
+
+    by_type: dict[str, NDArray[Any]]
+    id_means: dict[str, NDArray[Any]]
+
+
+@dataclass
 class Pass:
     """One forward pass: the scores before softmax or sigmoid, and what the way back needs."""
 
     logits: NDArray[Any]
     hidden: dict[str, NDArray[Any]]
     gates: dict[str, NDArray[Any]]
-    id_means: dict[str, NDArray[Any]]
+    sums: Sums
 
 
 class RGCN:
@@ -89,16 +97,28 @@ class RGCN:
             glorot(f"out/{link.key}", hidden, classes)
         return weights
 
-    def forward(self, weights: Weights, rng: np.random.Generator | None = None) -> Pass:
-        """Score every target node; with ``rng``, some hidden units are dropped as in training."""
-        hidden, gates, id_means = {}, {}, {}
+    def sums(self, weights: Weights) -> Sums:
+        """Give the first layer, which is most of the work and the same whether units are dropped or not."""
+        made = Sums({}, {})
         for ntype in self.types:
             sums = self.dense[ntype] @ weights[f"dense/{ntype}"] + weights[f"bias/{ntype}"]
             if ntype in self.with_ids:
                 sums += weights[f"ids/{ntype}"] @ weights[f"own_id/{ntype}"]
             for link in self._id_links(ntype):
-                id_means[link.key] = link.matrix @ weights[f"ids/{link.source}"]
-                sums += id_means[link.key] @ weights[f"id/{link.key}"]
+                made.id_means[link.key] = link.matrix @ weights[f"ids/{link.source}"]
+                sums += made.id_means[link.key] @ weights[f"id/{link.key}"]
+            made.by_type[ntype] = sums
+        return made
+
+    def forward(self, weights: Weights, known: Sums | None = None, rng: np.random.Generator | None = None) -> Pass:
+        """Score every target node.
+
+        :param known: these weights' first layer, where it is known already.
+        :param rng: drops some hidden units, as in training; without it all are kept.
+        """
+        made = known or self.sums(weights)
+        hidden, gates = {}, {}
+        for ntype, sums in made.by_type.items():
             gate = (sums > 0).astype(sums.dtype)
             if rng is not None and self.settings.dropout:
                 kept = 1 - self.settings.dropout
@@ -108,7 +128,7 @@ class RGCN:
         logits = hidden[self.problem.target] @ weights["out_own"] + weights["out_bias"]
         for link in self.outer:
             logits += link.matrix @ (hidden[link.source] @ weights[f"out/{link.key}"])
-        return Pass(logits, hidden, gates, id_means)
+        return Pass(logits, hidden, gates, made)
 
     def backward(self, weights: Weights, made: Pass, slope: NDArray[Any]) -> Weights:
         """Give the gradient of every weight, from that of the logits."""
@@ -130,7 +150,7 @@ class RGCN:
                 grads[f"own_id/{ntype}"] = weights[f"ids/{ntype}"].T @ inner
                 grads[f"ids/{ntype}"] += inner @ weights[f"own_id/{ntype}"].T
             for link in self._id_links(ntype):
-                grads[f"id/{link.key}"] = made.id_means[link.key].T @ inner
+                grads[f"id/{link.key}"] = made.sums.id_means[link.key].T @ inner
                 grads[f"ids/{link.source}"] += link.matrix.T @ (inner @ weights[f"id/{link.key}"].T)
         return grads
 
@@ -193,14 +213,16 @@ def fit(problem: Problem, settings: Settings, metric: Metric, seed: int) -> Fit:
     square = {name: np.zeros_like(value) for name, value in weights.items()}
     curve: dict[str, list[float]] = {"epoch": [], "loss": [], problem.held_out: []}
     best, best_rank, best_epoch = weights, (-np.inf, -np.inf), 0
+    sums = net.sums(weights)
     for epoch in range(1, settings.epochs + 1):
-        made = net.forward(weights, rng)
+        made = net.forward(weights, sums, rng)
         training_loss, slope = loss(problem, made.logits, train, balance)
         grads = net.backward(weights, made, slope)
         _adam(weights, grads, mean, square, epoch, settings)
+        sums = net.sums(weights)
         if epoch % settings.evaluate_every and epoch != settings.epochs:
             continue
-        logits = net.forward(weights).logits
+        logits = net.forward(weights, sums).logits
         value = metric.of(problem, probabilities(logits, problem.multilabel), held_out)
         rank = (value, -loss(problem, logits, held_out, balance)[0])
         for name, point in zip(curve, (epoch, training_loss, value), strict=True):
