@@ -23,7 +23,18 @@ with DAG(
         "s3_base": Param("s3://neptune-ml", type="string", description="Where everything is written"),
         "cluster": Param("local", type="string", description="The cluster's endpoint, for the export"),
         "export_options": Param(
-            {"neptune_ml": {"targets": [{"node": "customer", "property": "segment", "type": "classification"}]}},
+            {
+                "neptune_ml": {
+                    "targets": [
+                        {
+                            "node": "customer",
+                            "property": "segment",
+                            "type": "classification",
+                            "split_rate": [0.7, 0.1, 0.2],
+                        }
+                    ]
+                }
+            },
             type="object",
             description="additionalParams of the export: what to learn",
         ),

@@ -108,12 +108,14 @@ class NeptuneMLJobTrigger(BaseTrigger):
         job = Job(self.kind, self.job_id)
         try:
             while True:
+                # Before the first poll, too: the task has just looked, and Airflow fails a task that comes back from
+                # its deferral before the worker that deferred it has gone (up to ``[workers] min_heartbeat_interval``).
+                await asyncio.sleep(watch.pause())
                 outcome = await self._in_thread(self._poll)
                 if isinstance(outcome, Job):
                     job = outcome
                 if watch.take(outcome):
                     return {"job": job.as_dict()}
-                await asyncio.sleep(watch.pause())
         except Exception as error:
             if not isinstance(error, NeptuneMLError):
                 self.log.exception("Waiting for job %r failed in a way that was not foreseen.", self.job_id)
