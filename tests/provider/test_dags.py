@@ -118,6 +118,14 @@ for dag in bag.dags.values():
     assert "neptune_ml_submit_and_sense ['export', 'submit', 'wait', 'train']" in output
 
 
+def test_the_dag_in_the_readme_is_one(airflow: dict[str, str], tmp_path: Path) -> None:
+    (code,) = [block for block in (PROJECT / "README.md").read_text().split("```") if block.startswith("python\n")]
+    tasks = "print([task.task_id for task in train.dag.topological_sort()])"
+    (tmp_path / "readme.py").write_text(code.removeprefix("python\n") + tasks)
+    assert "['export', 'process', 'train']" in _run(airflow, str(tmp_path / "readme.py"))
+    assert len(code.strip().splitlines()) - 1 <= 30
+
+
 def test_airflow_lists_the_provider(airflow: dict[str, str]) -> None:
     code = """
 from airflow.providers_manager import ProvidersManager
