@@ -7,7 +7,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IN, OUT
+from service_clients import IN, OUT
 
 from neptune_airflow.local.server import LocalNeptune
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from conftest import SAMPLES
+from service_clients import SAMPLES
 
 from neptune_airflow.local import cloud
 from neptune_airflow.local.registry import Status

@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from conftest import OUT
-from test_service_rules import send
+from service_clients import OUT, send
 
 from neptune_airflow.local.registry import Status
 from neptune_airflow.local.server import LocalNeptune

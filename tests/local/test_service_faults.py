@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, HTTPClientError
-from conftest import OUT
-from test_service_rules import refused, send
+from service_clients import OUT, refused, send
 
 from neptune_airflow.local.refusals import RefusedError
 from neptune_airflow.local.registry import Status

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IN, OUT, alive, neptune_client, wait_until
+from service_clients import IN, OUT, alive, neptune_client, wait_until
 
 from neptune_airflow.local.registry import Job, Status
 from neptune_airflow.local.server import LocalNeptune

@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import IN, OUT, alive, wait_until
+from service_clients import IN, OUT, alive, wait_until
 
 from neptune_airflow.local import cli, cloud
 from neptune_airflow.local.cloud import client
@@ -117,7 +118,7 @@ def test_a_new_service_knows_nothing_of_an_old_one(play: LocalNeptune) -> None:
             assert neptune.list_ml_data_processing_jobs()["ids"] == []
             neptune.start_ml_data_processing_job(**request, configFileName="wait")
             job = fresh.wait_for("dataprocessing", "again", Status.RUNNING)
-            pid = wait_until(lambda job=job: job.pid)
+            pid = wait_until(partial(getattr, job, "pid"))
         assert job.state.status is Status.STOPPED
         assert not alive(pid)
 

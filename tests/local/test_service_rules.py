@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
-from conftest import IN, OUT
+from service_clients import IN, OUT, refused, send
 
 from neptune_airflow.local import cloud
 from neptune_airflow.local.registry import Status
@@ -21,27 +18,6 @@ UNKNOWN = "Invalid ID provided. Please check whether a resource with the given I
 S3 = "Invalid S3 URL or incorrect S3 permissions. Please check your S3 configuration."
 LENGTH = "Invalid ID provided. ID can be 1-48 alphanumeric characters."
 LETTERS = "Invalid ID provided. Must contain only letters, digits, or hyphens."
-Answer = tuple[int, dict[str, Any], dict[str, str]]
-
-
-def send(service: LocalNeptune, method: str, path: str, body: Any = None) -> Answer:
-    """Send an unsigned request; give its status, its JSON and its headers."""
-    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    request = Request(service.endpoint_url + path, data, method=method)
-    try:
-        with urlopen(request, timeout=20) as answer:
-            return answer.status, json.load(answer), dict(answer.headers)
-    except HTTPError as error:
-        return error.code, json.load(error), dict(error.headers)
-
-
-def refused(service: LocalNeptune, method: str, path: str, body: Any = None, status: int = 400) -> tuple[str, str]:
-    """Give the code and the text of a refusal, its form checked."""
-    got, answer, headers = send(service, method, path, body)
-    assert got == status, answer
-    assert set(answer) == {"requestId", "code", "detailedMessage"}
-    assert headers["x-amzn-RequestId"] == answer["requestId"]
-    return answer["code"], answer["detailedMessage"]
 
 
 @pytest.fixture(scope="module")
