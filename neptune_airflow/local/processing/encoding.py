@@ -106,7 +106,7 @@ class FeatureEncoder:
             self.note(f"feature {feature.name!r} of {self.owner} is dropped: {state['reason']}")
         else:
             encoder: Encoder = load(state)
-            known.tensors[feature.name] = self._tensor(encoder, column)
+            known.tensors[feature.name] = self._tensor(encoder, column, feature.name)
             known.meta[feature.name] = {"type": state["type"]}
             report |= {"dims": encoder.dims} | encoder.summary()
 
@@ -136,13 +136,14 @@ class FeatureEncoder:
             raise StepFailed(f"{feature.path}: {feature.type} feature {feature.name!r} of {self.owner}: {reason}")
         return state, "taken over from the earlier job"
 
-    def _tensor(self, encoder: Encoder, column: Column) -> NDArray[np.float32]:
+    def _tensor(self, encoder: Encoder, column: Column, name: str) -> NDArray[np.float32]:
         encoded = encoder.encode(column)
         if column.targets is None:
             return encoded
         tensor = np.empty((self.count, encoder.dims), np.float32)
         if self._absent(column):
-            tensor[:] = encoder.encode(Column([Blank(f"{self.owner}: not every one of them has a row with it")]))
+            blank = Blank(f"{self.owner}: {self._absent(column)} of {self.count} have no row in a file with {name!r}")
+            tensor[:] = encoder.encode(Column([blank]))
         tensor[column.targets] = encoded
         return tensor
 

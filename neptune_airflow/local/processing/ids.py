@@ -57,7 +57,7 @@ class IdIndex:
     def _probe(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
         slots = (hashes & self._mask).astype(np.int64)
         found = self._table[slots].astype(np.int64)
-        waiting = self._undecided(np.arange(len(slots)), found, hashes)
+        waiting = np.flatnonzero((found != UNKNOWN) & (self._hashes[found] != hashes))
         while len(waiting):
             slots[waiting] = (slots[waiting] + 1) & int(self._mask)
             found[waiting] = self._table[slots[waiting]]

@@ -165,7 +165,8 @@ TRUTHS = {"classification": _classes, "regression": _numbers}
 
 def _complete(values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Say which rows have all their numbers."""
-    return np.logical_not(np.isnan(values).any(axis=1))
+    complete: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
+    return complete
 
 
 def _override(column: Column, split: Split, count: int) -> Column:

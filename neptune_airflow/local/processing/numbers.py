@@ -52,7 +52,7 @@ def typical(values: NDArray[np.float64], imputer: str | None) -> float | None:
     if imputer == "most-frequent":
         found, counts = np.unique(present, return_counts=True)
         return float(found[counts.argmax()])
-    return float(np.mean(present) if imputer == "mean" else np.median(present))
+    return float(np.mean(present) if imputer == "mean" else np.median(present, overwrite_input=True))
 
 
 def fill(values: NDArray[np.float64], imputed: list[float | None], column: Column, name: str) -> int:
