@@ -14,7 +14,7 @@ from rich.console import Console
 from demo import report
 from demo.follow import Run
 from demo.processes import DemoError, running, stop
-from demo.show import make_console, make_display
+from demo.show import Display, make_console, make_display
 from demo.stack import USER, Stack
 
 PROJECT = Path(__file__).parent.parent
@@ -44,13 +44,22 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     with Stack(arguments.home, arguments.dags, display.say) as stack:
         run = Run(stack, arguments.dag)
         display.say(f"triggered {run.dag_id}, run {run.run_id}")
-        with display:
-            for snapshot in run.snapshots(RUN_SECONDS):
-                display.show(snapshot)
-        report.show(console, run)
+        code = demonstrate(run, console, display)
         if arguments.keep:
             stack.keep()
             _tell_how_to_use(console, stack)
+    return code
+
+
+def demonstrate(run: Run, console: Console, display: Display) -> int:
+    """Show a run as it goes on, and print what came of it.
+
+    :return: 0 only if the run succeeded.
+    """
+    with display:
+        for snapshot in run.snapshots(RUN_SECONDS):
+            display.show(snapshot)
+    report.show(console, run)
     return 0 if snapshot.run_state == "success" else 1
 
 

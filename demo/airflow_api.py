@@ -41,18 +41,22 @@ class AirflowAPI:
         answer.raise_for_status()
         return True
 
+    def params(self, dag_id: str) -> set[str]:
+        """Give the names of a DAG's params."""
+        return set(self._get(f"/dags/{dag_id}/details")["params"] or {})
+
     def import_errors(self) -> list[str]:
         """Give the stack trace of every DAG file that could not be read."""
         return [error["stack_trace"] for error in self._get("/importErrors")["import_errors"]]
 
-    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
         """Start a run of a DAG.
 
         :param conf: the run's values for the DAG's params.
         :return: the run's id.
         """
         self._call("PATCH", f"/dags/{dag_id}", {"is_paused": False}).raise_for_status()
-        answer = self._call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf or {}})
+        answer = self._call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
         run_id: str = answer.raise_for_status().json()["dag_run_id"]
         return run_id
 

@@ -157,11 +157,17 @@ class Stack:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.ui}/execution/",
+            # A failed try is not tried again after the usual five minutes, and no weekly run gets in the way.
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "3",
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / LOGIN_FILE),
             "AIRFLOW__API__HOST": HOST,
             "AIRFLOW__API__PORT": self.ui.rpartition(":")[2],
             "AIRFLOW__API__BASE_URL": self.ui,
+            # Airflow may notice only this many seconds later that a worker has ended. A trigger that fires before then
+            # resumes the task too early, and the scheduler fails it: "state mismatch", seen with the usual 5 s.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }
