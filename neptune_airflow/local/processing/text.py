@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import sparse
 
 from neptune_airflow.dataset import Feature
 from neptune_airflow.local.processing.column import Column
@@ -61,6 +60,8 @@ class TextTfIdf:
 
     def encode(self, column: Column) -> NDArray[np.float32]:
         """Encode values, one row each; a missing text is all zeros."""
+        from scipy import sparse  # a quarter of a second that jobs without text are spared
+
         values = column.values()
         terms = _terms(values, self.ngram_range).join(self._places(), on="term").sort("row", "place")
         entries = (terms["row"].to_numpy(), terms["place"].to_numpy())
@@ -68,22 +69,24 @@ class TextTfIdf:
         matrix = sparse.csr_array((weights, entries), shape=(len(values), len(self.vocabulary)))
         lengths = np.sqrt(matrix.multiply(matrix).sum(axis=1))
         scaled = (sparse.diags_array(1 / np.where(lengths > 0, lengths, 1.0)) @ matrix).astype(np.float32)
-        encoded: NDArray[np.float32] = (
-            scaled if len(self.vocabulary) <= MOST_DIMS else scaled @ self._projection()
-        ).toarray()
+        if len(self.vocabulary) <= MOST_DIMS:
+            encoded: NDArray[np.float32] = scaled.toarray()
+        else:
+            encoded = scaled @ self._projection()
         return encoded
 
     def _places(self) -> pl.DataFrame:
         schema = {"term": pl.String, "idf": pl.Float64}
         return pl.DataFrame({"term": self.vocabulary, "idf": self.idf}, schema=schema).with_row_index("place")
 
-    def _projection(self) -> sparse.csr_array:
+    def _projection(self) -> NDArray[np.float32]:
         """Make the projection: one entry in √terms is ±, so that lengths are kept on average."""
         terms = len(self.vocabulary)
         density = 1 / np.sqrt(terms)
         draws = np.random.default_rng(self.seed).random((terms, MOST_DIMS))
         signs = (draws < density / 2).astype(np.float64) - (draws > 1 - density / 2)
-        return sparse.csr_array((signs / np.sqrt(density * MOST_DIMS)).astype(np.float32))
+        projection: NDArray[np.float32] = (signs / np.sqrt(density * MOST_DIMS)).astype(np.float32)
+        return projection
 
     def summary(self) -> dict[str, Any]:
         """What the report says of it."""
