@@ -93,6 +93,7 @@ ACTIONS = {
     action.__name__: action
     for action in (
         nothing,
+        short,
         write,
         wait,
         write_and_wait,

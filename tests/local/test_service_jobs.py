@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from service_clients import IN, OUT, alive, neptune_client, wait_until
 
 from neptune_airflow.local.registry import Job, Status
 from neptune_airflow.local.server import LocalNeptune
+from neptune_airflow.local.settings import Settings
 
 Start = Callable[..., dict[str, Any]]
 Twin = Callable[[Job], str]
@@ -108,9 +111,6 @@ def test_cancel_ends_the_whole_process_group(play: LocalNeptune, ml: Any, start:
     scratch = Path(f"/proc/{deaf}/cwd").resolve()
     assert twin_status(job) == "InProgress"
     assert ml.cancel_ml_data_processing_job(id=job.id)["status"] == "200 OK"
-    assert ml.get_ml_data_processing_job(id=job.id)["status"] == "Stopping"
-    assert twin_status(job) == "Stopping"
-    ml.cancel_ml_data_processing_job(id=job.id)
     play.wait_for("dataprocessing", job.id)
     assert ml.get_ml_data_processing_job(id=job.id)["status"] == "Stopped"
     assert twin_status(job) == "Stopped"
@@ -122,6 +122,22 @@ def test_cancel_ends_the_whole_process_group(play: LocalNeptune, ml: Any, start:
     assert refused.value.response["detailedMessage"] == (
         "Failed to stop the job because it has already completed or failed."
     )
+
+
+def test_a_job_that_takes_its_time_to_stop(play: LocalNeptune, twin_status: Twin) -> None:
+    with LocalNeptune(Settings(steps={"dataprocessing": "play_step"}, grace=60)) as patient:
+        neptune = patient.client("neptunedata")
+        job_id = neptune.start_ml_data_processing_job(
+            inputDataS3Location=IN, processedDataS3Location=OUT, configFileName="wait_deaf"
+        )["id"]
+        job = patient.wait_for("dataprocessing", job_id, Status.RUNNING)
+        grandchild(patient, job)
+        for _ in range(2):
+            assert neptune.cancel_ml_data_processing_job(id=job_id)["status"] == "200 OK"
+            body = neptune.get_ml_data_processing_job(id=job_id)
+            assert body["status"] == body["processingJob"]["status"] == twin_status(job) == "Stopping"
+        os.kill(running_pid(job), signal.SIGKILL)
+        patient.wait_for("dataprocessing", job_id, Status.STOPPED)
 
 
 @pytest.mark.parametrize(("clean", "kept"), [(True, 0), (False, 1)])
