@@ -23,7 +23,7 @@ help: ## list the targets
 install: $(INSTALLED) ## create .venv with the pinned versions (PYTHON=python3.12 names another interpreter)
 
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "installing the pinned versions into $(VENV) (once; about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -46,8 +46,8 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## run the benchmarks
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(INSTALLED) ## run the benchmarks, a few minutes
+	@for benchmark in benchmarks/*.py; do echo "$$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
 clean: ## remove all that was made here, .venv too
 	@test ! -x $(BIN)/python || $(BIN)/python -m demo stop
