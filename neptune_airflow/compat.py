@@ -1,6 +1,6 @@
 """Every branch on an Airflow version, and nowhere else.
 
-Airflow 3 is written for; where an older or a newer one differs, this says so once.
+Airflow 3.3 is written for; where 3.2 differs, this says so once.
 """
 
 from __future__ import annotations
@@ -12,27 +12,16 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-try:
-    from airflow.sdk.exceptions import (
-        AirflowException,
-        AirflowFailException,
-        AirflowSensorTimeout,
-        AirflowSkipException,
-        TaskDeferralError,
-        TaskDeferralTimeout,
-        TaskDeferred,
-    )
-except ImportError:  # before 3.2 they all live here
-    from airflow.exceptions import (  # type: ignore[no-redef,attr-defined]
-        AirflowException,
-        AirflowFailException,
-        AirflowSensorTimeout,
-        AirflowSkipException,
-        TaskDeferralError,
-        TaskDeferralTimeout,
-        TaskDeferred,
-    )
 from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+    TaskDeferred,
+)
 
 #: How Airflow says that a deferral has failed, and that it did because of its time-out.
 TRIGGER_FAIL = "__fail__"
@@ -41,10 +30,8 @@ TRIGGER_TIMEOUT = "Trigger timeout"
 
 def default_deferrable() -> bool:
     """Read ``[operators] default_deferrable``."""
-    try:
-        from airflow.sdk import conf
-    except ImportError:  # before 3.2
-        from airflow.configuration import conf  # type: ignore[assignment]
+    from airflow.sdk import conf
+
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
@@ -58,7 +45,7 @@ def stored_link(ti_key: Any, key: str) -> str:
 def remember(context: Context, key: str, value: dict[str, Any]) -> None:
     """Keep a small JSON value for the later tries of this task instance.
 
-    Airflow 3.3's task state store survives retries. Before, it is an XCom, which Airflow 3.0 to 3.2 wipe.
+    Airflow 3.3's task state store survives retries. Before, it is an XCom, which a retry wipes.
     """
     if "task_state_store" in context:
         context["task_state_store"].set(key, value)

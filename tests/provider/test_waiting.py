@@ -167,10 +167,20 @@ def test_kill_while_waiting_in_a_worker(process: Make, jobs: Jobs) -> None:
     assert [call["id"] for call in jobs("CancelMLDataProcessingJob")] == [jobs()[0]["id"]]
 
 
-def test_kill_in_the_middle_of_the_submission(play: LocalNeptune, process: Make, jobs: Jobs) -> None:
+def test_kill_in_the_middle_of_the_submission(
+    play: LocalNeptune, process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = process("wait", deferrable=True)
     play.fault("StartMLDataProcessingJob", delay=0.5)
-    threading.Timer(0.2, run.task.on_kill).start()
+    hook = run.task.hook  # type: ignore[attr-defined]
+    start = hook.start_job
+
+    def kill_while_it_is_sent(*arguments: Any) -> Job:
+        threading.Timer(0.1, run.task.on_kill).start()
+        started: Job = start(*arguments)
+        return started
+
+    monkeypatch.setattr(hook, "start_job", kill_while_it_is_sent)
     with pytest.raises(NeptuneMLKilledError):
         run.execute()
     assert len(jobs()) == 1
@@ -204,11 +214,13 @@ def test_kill_of_a_trigger_cancels_only_if_the_task_was_ended(
     asyncio.run(trigger.on_kill())
 
 
-def test_a_triggerer_that_stops_cancels_nothing(process: Make, jobs: Jobs) -> None:
+def test_a_triggerer_that_stops_cancels_nothing(process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     deferral = process("wait", deferrable=True).deferred()
+    monkeypatch.setattr(triggers, "is_still_deferred", lambda _: True)
 
     async def stop_soon() -> None:
         trigger = revived(deferral.trigger)
+        trigger.task_instance = None
         task = asyncio.ensure_future(anext(trigger.run()))
         await asyncio.sleep(0.2)
         task.cancel()

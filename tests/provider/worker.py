@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 from airflow.sdk.bases.operator import BaseOperator, ExecutorSafeguard
@@ -107,12 +109,10 @@ class Run:
 
 
 def revived(trigger: Any) -> Any:
-    """Make a trigger again of what it serializes to, as the triggerer gets it."""
-    from airflow.sdk._shared.module_loading import import_string
-    from airflow.sdk.serde import deserialize, serialize
-
+    """Make a trigger again of what it serializes to, which must be JSON, as the triggerer gets it."""
     path, kwargs = trigger.serialize()
-    return import_string(path)(**deserialize(serialize(kwargs)))
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)(**json.loads(json.dumps(kwargs)))
 
 
 def event_of(trigger: Any) -> dict[str, Any]:
