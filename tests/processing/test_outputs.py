@@ -215,7 +215,8 @@ def test_one_type_in_several_files(tmp_path: Path) -> None:
         "edges/1.csv": "~from,~to,w\nn1,n2,1\n",
         "edges/2.csv": "~to,~from\nn3,n2\n",
     }
-    x, y = ("x", "numerical", {}), ("y", "category", {})
+    x: Any = ("x", "numerical", {})
+    y: Any = ("y", "category", {})
     nodes = [node(x, file="nodes/1.csv"), node(x, file="nodes/2.csv"), node(y, file="nodes/3.csv")]
     edges = [edge(("w", "numerical", {"imputer": "mean"}), file="edges/1.csv"), edge(file="edges/2.csv")]
     export(tmp_path / "in", files, nodes, edges)

@@ -124,7 +124,7 @@ class FeatureEncoder:
             encoder = ENCODERS[chosen.type].fit(chosen, column)
         if not encoder.dims:
             return {"type": DROPPED, "reason": f"its {chosen.type} encoding is empty"}, why
-        if warning := encoder.warning():
+        if len(column.values()) and (warning := encoder.warning()):
             self.note(f"feature {feature.name!r} of {self.owner}: {warning}")
         return {"type": chosen.type, **asdict(encoder)}, why
 
