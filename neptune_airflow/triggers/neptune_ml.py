@@ -95,7 +95,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
             self.log.info("The task was ended; job %r goes on (cancel_on_kill=False).", self.job_id)
             return
         if await self._in_thread(partial(is_still_deferred, self.task_instance)):
-            self.log.info("The task is still deferred: another triggerer waits for job %r now.", self.job_id)
+            self.log.info("The task is deferred still, or again: job %r is left to whoever waits for it.", self.job_id)
             return
         from neptune_airflow.hooks import let_go
 
