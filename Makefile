@@ -28,8 +28,8 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@echo "installing the pinned versions into $(VENV) (once; about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) --compile-bytecode \
-		--editable '.[local]' --group dev
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
+		--constraint $(CONSTRAINTS) --build-constraint $(CONSTRAINTS) --editable '.[local]' --group dev
 	@touch $@
 
 demo: $(INSTALLED) ## run a DAG in a real Airflow on the local service (DAG=name; KEEP=1 leaves it running)

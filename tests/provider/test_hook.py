@@ -112,9 +112,9 @@ def test_training_fails_with_the_reason_of_the_part_that_failed() -> None:
 def test_listing_gives_ids_newest_first(play: LocalNeptune) -> None:
     hook = NeptuneMLHook()
     real = {field: value.replace("//b/", "//neptune-ml/") for field, value in START.items()}
-    for job_id in ("listed-1", "listed-2"):
+    for job_id in ("hook-listed-1", "hook-listed-2"):
         hook.start_job(DATA_PROCESSING, {**real, "id": job_id})
-    assert hook.list_jobs(DATA_PROCESSING, max_items=2) == ["listed-2", "listed-1"]
+    assert hook.list_jobs(DATA_PROCESSING, max_items=2) == ["hook-listed-2", "hook-listed-1"]
 
 
 def test_export_requests_are_signed_for_api_gateway(catcher: Catcher) -> None:
