@@ -121,7 +121,7 @@ def _match_lines(call: Callable[[], Any]) -> Any:
 
 
 def test_unknown_job_fails_the_wait_at_once(play: LocalNeptune) -> None:
-    trigger = NeptuneMLJobTrigger("data_processing", "never-was", {"endpoint_url": play.endpoint_url})
+    trigger = NeptuneMLJobTrigger("data_processing", "never-was", waiter_delay=0.05)
     event = event_of(revived(trigger))
     assert event["error_type"] == NeptuneMLJobNotFoundError.__name__
     assert "resource with the given ID exists" in event["error"]
