@@ -12,8 +12,8 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-neptune-ml",
         "name": _INTEGRATION,
-        "description": "Run `Amazon Neptune ML <https://docs.aws.amazon.com/neptune/latest/userguide/"
-        "machine-learning.html>`__ jobs: submitted once, waited for cheaply, never left behind.",
+        "description": "Machine learning on graphs: jobs that are submitted once, waited for and never left behind. "
+        "`Amazon Neptune ML <https://docs.aws.amazon.com/neptune/latest/userguide/machine-learning.html>`__",
         "integrations": [
             {
                 "integration-name": _INTEGRATION,
