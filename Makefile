@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@echo "installing the pinned versions into $(VENV) (once; about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
+	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
 		--constraint $(CONSTRAINTS) --build-constraint $(CONSTRAINTS) --editable '.[local]' --group dev
 	@touch $@
 
