@@ -1,7 +1,7 @@
 """Processes that stop when they are told to, and those that they started with them.
 
-Every process of a demo has the demo's folder as ``AIRFLOW_HOME`` in its environment, whoever started it and however
-deep. That is how they are found again, also by a later ``make demo-stop``: a process id alone may long be another's.
+Every process of a demo has the demo's folder as `MARK` in its environment, whoever started it and however deep. That is
+how they are found again, also by a later ``make demo-stop``: a process id alone may long be another's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+MARK = "NEPTUNE_ML_DEMO"
 TERM_SECONDS = 8.0
 KILL_SECONDS = 5.0
 LOG_TAIL = 25
@@ -49,7 +50,7 @@ class Part:
             process = subprocess.Popen(
                 [str(Path(sys.executable).parent / command[0]), *command[1:]],
                 cwd=home,
-                env=dict(environment),
+                env={**environment, MARK: str(home)},
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -117,7 +118,7 @@ def _undisturbed() -> Iterator[None]:
 
 def _belongs(process: psutil.Process, home: Path) -> bool:
     try:
-        return process.environ().get("AIRFLOW_HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE
+        return process.environ().get(MARK) == str(home) and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, OSError):
         return False
 

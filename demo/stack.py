@@ -146,7 +146,7 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             "NO_PROXY": loopback,
             "no_proxy": loopback,
-            # Processes are told apart by AIRFLOW_HOME; without this a changed process title overwrites it.
+            # Without this a changed process title overwrites the environment, by which processes are told apart.
             "SPT_NOENV": "1",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

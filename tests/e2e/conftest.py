@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,16 @@ import pytest
 from demo.processes import running
 from demo.stack import Stack
 
-DAGS = Path(__file__).parent.parent.parent / "dags"
+HERE = Path(__file__).parent
+DAGS = (HERE.parent.parent / "dags", HERE / "dags")
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Scheduler, triggerer, DAG processor, API server and the service; nothing of it may outlive the tests."""
-    with Stack(tmp_path_factory.mktemp("demo"), DAGS) as started:
+    dags = tmp_path_factory.mktemp("dags")
+    for file in (file for folder in DAGS for file in folder.glob("*.py")):
+        shutil.copy(file, dags)
+    with Stack(tmp_path_factory.mktemp("demo"), dags) as started:
         yield started
     assert running(started.home) == []

@@ -36,7 +36,7 @@ def test_a_stop_ends_children_that_ignore_it(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("demo.processes.TERM_SECONDS", 0.3)
     program = tmp_path / "stubborn.py"
     program.write_text(STUBBORN)
-    part = Part.start("stubborn", ["python", str(program)], tmp_path, os.environ | {"AIRFLOW_HOME": str(tmp_path)})
+    part = Part.start("stubborn", ["python", str(program)], tmp_path, os.environ)
     wait_until(lambda: len(running(tmp_path)) == 2)
 
     left = stop(tmp_path)

@@ -1,17 +1,22 @@
-"""People end tasks from the UI: what the real triggerer then does to the job of a deferred one."""
+"""Tasks that are ended from outside, in a real Airflow: what then becomes of their jobs."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psutil
+import pytest
 
 from demo.follow import Run, ledger
-from demo.stack import Stack
+from demo.processes import Part
+from demo.stack import AIRFLOW_PARTS, Stack
 
-DAG = "neptune_ml_pipeline"
+START, GET, CANCEL = (f"{verb}MLDataProcessingJob" for verb in ("Start", "Get", "Cancel"))
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
@@ -22,53 +27,128 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     return value
 
 
-def calls(stack: Stack, operation: str) -> list[str]:
-    found = ledger(stack.service)["calls"]
-    return [call["id"] for call in found if call["operation"] == operation and call["accepted"]]
+class Ended:
+    """A run whose data processing jobs never end by themselves.
 
+    :param jobs: how many its tasks submit at first.
+    """
 
-def deferred_on_a_job_that_never_ends(stack: Stack) -> tuple[Run, str]:
-    """Start a run and wait until the triggerer looks after its data processing job; give the run and the job's id."""
-    before = set(calls(stack, "StartMLDataProcessingJob"))
-    fault = {"operation": "StartMLDataProcessingJob", "never_ends": True}
-    httpx.post(f"{stack.service}/local/faults", json=fault, trust_env=False).raise_for_status()
-    run = Run(stack, DAG)
-    wait_until(lambda: {task.id: task.state for task in run.snapshot().tasks}.get("process") == "deferred")
-    polled = polls(stack)
-    wait_until(lambda: polls(stack) > polled)
-    (job_id,) = set(calls(stack, "StartMLDataProcessingJob")) - before
-    return run, job_id
+    def __init__(self, stack: Stack, dag_id: str, jobs: int = 1) -> None:
+        self.stack, self.dag_id = stack, dag_id
+        before = len(self.calls(START))
+        fault = {"operation": START, "never_ends": True, "times": jobs}
+        httpx.post(f"{stack.service}/local/faults", json=fault, trust_env=False).raise_for_status()
+        self.run = Run(stack, dag_id)
+        wait_until(lambda: len(self.calls(START)) == before + jobs)
+        self.jobs = self.calls(START)[before:]
 
+    def calls(self, operation: str) -> list[str]:
+        """Give the ids of all jobs that this was accepted for."""
+        calls = ledger(self.stack.service)["calls"]
+        return [call["id"] for call in calls if call["operation"] == operation and call["accepted"]]
 
-def polls(stack: Stack) -> int:
-    return int(ledger(stack.service)["counts"].get("GetMLDataProcessingJob", 0))
+    def states(self) -> list[str]:
+        return [task["state"] for task in self.stack.api.tasks(self.dag_id, self.run.run_id)]
 
+    def wait_for(self, *states: str) -> None:
+        wait_until(lambda: set(self.states()) <= set(states), 120)
 
-def status(stack: Stack, job_id: str) -> str:
-    answer = httpx.get(f"{stack.service}/ml/dataprocessing/{job_id}", trust_env=False).raise_for_status()
-    return str(answer.json()["status"])
+    def watched(self) -> None:
+        """Wait until the triggerer has asked for the job."""
+        self.wait_for("deferred")
+        asked = ledger(self.stack.service)["counts"].get(GET, 0)
+        wait_until(lambda: ledger(self.stack.service)["counts"].get(GET, 0) > asked + len(self.jobs))
+
+    def status(self, job_id: str) -> str:
+        answer = httpx.get(f"{self.stack.service}/ml/dataprocessing/{job_id}", trust_env=False).raise_for_status()
+        return str(answer.json()["status"])
+
+    def mark_failed(self) -> None:
+        path = f"/dags/{self.dag_id}/dagRuns/{self.run.run_id}/taskInstances/process"
+        self.stack.api._call("PATCH", path, {"new_state": "failed"}).raise_for_status()
+
+    def let_go(self) -> None:
+        """Wait until every job of the start has been stopped, once."""
+        wait_until(lambda: {self.status(job_id) for job_id in self.jobs} == {"Stopped"})
+        assert all(self.calls(CANCEL).count(job_id) == 1 for job_id in self.jobs)
 
 
 def test_a_deferred_task_that_is_marked_failed_lets_go_of_its_job(stack: Stack) -> None:
-    run, job_id = deferred_on_a_job_that_never_ends(stack)
-    path = f"/dags/{DAG}/dagRuns/{run.run_id}/taskInstances/process"
+    ended = Ended(stack, "deferred")
+    ended.watched()
 
-    stack.api._call("PATCH", path, {"new_state": "failed"}).raise_for_status()
+    ended.mark_failed()
 
-    wait_until(lambda: status(stack, job_id) == "Stopped")
-    assert calls(stack, "CancelMLDataProcessingJob").count(job_id) == 1
+    ended.let_go()
+
+
+def test_mapped_deferred_tasks_that_are_marked_failed_let_go_of_their_jobs(stack: Stack) -> None:
+    ended = Ended(stack, "mapped", jobs=2)
+    ended.watched()
+
+    for index in range(2):
+        path = f"/dags/mapped/dagRuns/{ended.run.run_id}/taskInstances/process/{index}"
+        stack.api._call("PATCH", path, {"new_state": "failed"}).raise_for_status()
+
+    ended.let_go()
+
+
+def test_a_task_in_a_worker_that_is_marked_failed_lets_go_of_its_job(stack: Stack) -> None:
+    ended = Ended(stack, "in_a_worker")
+    ended.wait_for("running")
+
+    ended.mark_failed()
+
+    ended.let_go()
+
+
+@pytest.mark.parametrize("dag_id", ["timed_out_run", "timed_out_task"])
+def test_a_time_out_while_deferred_lets_go_of_the_job(stack: Stack, dag_id: str) -> None:
+    ended = Ended(stack, dag_id)
+
+    ended.let_go()
+
+    ended.wait_for("failed", "skipped")
 
 
 def test_a_deferred_task_that_is_cleared_gets_a_new_job_after_the_old_one(stack: Stack) -> None:
-    run, old = deferred_on_a_job_that_never_ends(stack)
-    body = {"dry_run": False, "dag_run_id": run.run_id, "task_ids": ["process"], "only_failed": False}
+    ended = Ended(stack, "deferred")
+    ended.watched()
+    body = {"dry_run": False, "dag_run_id": ended.run.run_id, "task_ids": ["process"], "only_failed": False}
 
-    stack.api._call("POST", f"/dags/{DAG}/clearTaskInstances", body).raise_for_status()
+    stack.api._call("POST", "/dags/deferred/clearTaskInstances", body).raise_for_status()
 
-    wait_until(lambda: stack.api.run_state(DAG, run.run_id) in ("success", "failed"))
-    assert stack.api.run_state(DAG, run.run_id) == "success"
-    new = stack.api.result(DAG, run.run_id, "process")["id"]
-    assert new != old
-    assert status(stack, old) == "Stopped"
+    new = wait_until(lambda: ended.calls(START)[-1] not in ended.jobs and ended.calls(START)[-1])
+    assert ended.status(ended.jobs[0]) == "Stopped"
     changes = [(each["id"], each["status"]) for each in ledger(stack.service)["statuses"]]
-    assert changes.index((old, "stopped")) < changes.index((new, "waiting")), "two jobs at once"
+    assert changes.index((ended.jobs[0], "stopped")) < changes.index((new, "waiting")), "two jobs at once"
+
+
+def test_a_worker_that_dies_after_submitting_leaves_its_job_to_the_next_try(stack: Stack) -> None:
+    ended = Ended(stack, "dying_worker")
+
+    wait_until(lambda: stack.api.tasks("dying_worker", ended.run.run_id)[0]["try_number"] == 2, 120)
+    ended.watched()
+
+    assert [job for job in ended.calls(START) if job[:12] == ended.jobs[0][:12]] == ended.jobs
+    assert ended.status(ended.jobs[0]) == "InProgress"
+    ended.mark_failed()
+    ended.let_go()
+
+
+def test_a_triggerer_that_dies_leaves_its_jobs_to_the_next_one(stack: Stack) -> None:
+    ended = Ended(stack, "deferred")
+    ended.watched()
+    (old,) = (part for part in stack._parts if part.name == "triggerer")
+    environment = psutil.Process(old.process.pid).environ()
+
+    os.killpg(old.process.pid, signal.SIGKILL)
+    old.process.wait()
+    command = ["airflow", *AIRFLOW_PARTS["triggerer"]]
+    stack._parts[stack._parts.index(old)] = Part.start("triggerer", command, stack.home, environment)
+
+    ended.watched()
+    assert ended.status(ended.jobs[0]) == "InProgress"
+    assert ended.jobs[0] not in ended.calls(CANCEL)
+    ended.mark_failed()
+    ended.let_go()

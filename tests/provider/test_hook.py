@@ -12,8 +12,10 @@ from neptune_airflow.hooks.neptune_export import NeptuneExportHook
 from neptune_airflow.hooks.neptune_ml import NeptuneMLHook
 from neptune_airflow.jobs import DATA_PROCESSING, EXPORT, MODEL_TRAINING, Job
 from neptune_airflow.local.server import LocalNeptune
+from neptune_airflow.sensors.neptune_ml import NeptuneMLDataProcessingSensor
 from tests.provider.catcher import Catcher
 from tests.provider.conftest import connection
+from tests.provider.worker import Run, revived
 
 START = {"id": "x", "inputDataS3Location": "s3://b/in", "processedDataS3Location": "s3://b/out"}
 ROLE = "arn:aws:iam::123456789012:role/Neptune"
@@ -49,6 +51,23 @@ def test_role_goes_with_get_list_and_cancel(catcher: Catcher) -> None:
     assert [request.query.get("neptuneIamRoleArn") for request in catcher.requests] == [ROLE] * 3
     assert [request.query.get("clean") for request in catcher.requests] == [None, None, "true"]
     assert catcher.requests[1].query["maxItems"] == "3"
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_tasks_connection_reaches_every_request(catcher: Catcher, deferrable: bool) -> None:
+    given = {"endpoint_url": catcher.url, "neptune_iam_role_arn": ROLE, "region_name": "eu-west-2", "verify": False}
+    sensor = NeptuneMLDataProcessingSensor(
+        task_id="t", job_id="x", deferrable=deferrable, botocore_config={"user_agent_extra": "of-mine"}, **given
+    )
+    if deferrable:
+        trigger = revived(Run(sensor).deferred().trigger)
+        trigger._poll()
+    else:
+        sensor._ask("x")
+    request = catcher.requests[-1]
+    assert request.query["neptuneIamRoleArn"] == ROLE
+    assert "/eu-west-2/neptune-db/" in request.headers["authorization"]
+    assert "of-mine" in request.headers["user-agent"]
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
