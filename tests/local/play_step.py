@@ -82,9 +82,10 @@ def no_json(step: Step) -> dict[str, Any]:
 
 
 def talk(step: Step) -> dict[str, Any]:
-    """Say something, and something more a while later; a lot at the end, and no newline after it."""
+    """Say something, and once it was heard something more: a lot, and no newline at the end."""
     step.log("first")
-    time.sleep(0.5)
+    while "heard" not in step.store.list(step.output_location):
+        time.sleep(0.05)
     sys.stdout.write("x" * 300_000 + "\n" * 20_000 + "last ü")
     return {}
 

@@ -18,6 +18,7 @@ from service_clients import IN, OUT, alive, neptune_client, wait_until
 from neptune_airflow.local.registry import Job, Status
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.local.settings import Settings
+from neptune_airflow.local.store import split_uri
 
 Start = Callable[..., dict[str, Any]]
 Twin = Callable[[Job], str]
@@ -165,6 +166,8 @@ def test_the_log_comes_as_the_job_runs(play: LocalNeptune, start: Start) -> None
     job = play.wait_for("dataprocessing", start("talk")["id"], Status.RUNNING)
     wait_until(lambda: log_of(play, job) == ["first"])
     assert job.state.status is Status.RUNNING
+    bucket, key = split_uri(f"{job.output_location}/heard")
+    play.client("s3").put_object(Bucket=bucket, Key=key, Body=b"")
     play.wait_for("dataprocessing", job.id, Status.COMPLETED)
     first, *long, last = log_of(play, job)
     assert (first, "".join(long), last) == ("first", "x" * 300_000, "last ü")
