@@ -156,14 +156,21 @@ def test_kill_while_waiting_in_a_worker(process: Make, jobs: Jobs) -> None:
     """As Airflow's task runner does it: on_kill is called from a signal's handler, in the middle of a sleep."""
     run = process("wait", waiter_delay=600)
     before = signal.signal(signal.SIGALRM, lambda *_: run.task.on_kill())
-    _after_first_poll = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGALRM))
-    _after_first_poll.start()
+
+    def kill_once_it_has_submitted() -> None:
+        while not jobs():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    killer = threading.Thread(target=kill_once_it_has_submitted, daemon=True)
+    killer.start()
     try:
         with pytest.raises(NeptuneMLKilledError):
             run.execute()
     finally:
+        killer.join()
         signal.signal(signal.SIGALRM, before)
-        _after_first_poll.join()
     assert [call["id"] for call in jobs("CancelMLDataProcessingJob")] == [jobs()[0]["id"]]
 
 
