@@ -196,11 +196,6 @@ class NeptuneMLJobOperator(NeptuneMLTask):
             self._holding = own_id
             try:
                 return self.hook.start_job(self.kind, request)
-            except NeptuneMLJobExistsError:
-                if own_id is None or (attempt is None and not sent_before):
-                    self._holding = None
-                    raise
-                return Job(self.kind.name, own_id)
             except NeptuneMLUnavailableError as error:
                 sent_before = sent_before or error.maybe_done
                 if own_id is None and error.maybe_done:
@@ -208,6 +203,12 @@ class NeptuneMLJobOperator(NeptuneMLTask):
                         f"{error}\nThe service picks its jobs' ids, so it can't be asked whether it has this one: look "
                         "for it before you clear this task."
                     ) from error
+                raise
+            except NeptuneMLError as error:
+                if isinstance(error, NeptuneMLJobExistsError) and own_id and (attempt or sent_before):
+                    return Job(self.kind.name, own_id)
+                if not sent_before:
+                    self._holding = None
                 raise
 
         job = self._patiently(send)

@@ -59,6 +59,13 @@ def test_refused_for_now_is_sent_again_under_its_id(
     assert [call["id"] for call in jobs()] == [result["id"]]
 
 
+def test_refused_request_fails_for_good_and_leaves_nothing_to_cancel(play: LocalNeptune, process: Make) -> None:
+    begun = len(play.ledger()["calls"])
+    with pytest.raises(NeptuneMLRequestError, match="Invalid S3 URL or incorrect S3 permissions"):
+        process(input_data_s3_location="s3://no-such-bucket/in").execute()
+    assert [call["operation"] for call in play.ledger()["calls"][begun:]] == ["StartMLDataProcessingJob"]
+
+
 def test_worker_dies_between_submit_and_defer(
     play: LocalNeptune, process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
