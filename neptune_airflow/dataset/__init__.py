@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neptune_airflow.dataset.configuration import Configuration, EdgeFile, Feature, Label, NodeFile
-from neptune_airflow.dataset.consistency import LINK_PREDICTION, task_type
+from neptune_airflow.dataset.consistency import LINK_PREDICTION, deletions, task_type
 from neptune_airflow.dataset.parsing import DEFAULT_NAME, ConfigurationError, parse
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Feature",
     "Label",
     "NodeFile",
+    "deletions",
     "parse",
     "task_type",
 ]

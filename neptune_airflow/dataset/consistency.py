@@ -1,7 +1,8 @@
-"""What must hold between the parts of a configuration before one graph and one task can be made of it."""
+"""What must hold between the parts of a configuration, and between two runs, before one graph can be made of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from neptune_airflow.dataset.configuration import Configuration, EdgeFile, Feature, Label, NodeFile
@@ -16,6 +17,7 @@ TASK_TYPES = {
     ("edge", "regression"): "edge_regression",
     ("edge", "link_prediction"): LINK_PREDICTION,
 }
+NEEDS_FULL_RUN = "node deletions need a full run: leave previousDataProcessingJobId out"
 
 
 def task_type(configuration: Configuration, name: str = DEFAULT_NAME) -> str:
@@ -36,6 +38,26 @@ def task_type(configuration: Configuration, name: str = DEFAULT_NAME) -> str:
         (first, _), (second, label) = list(tasks.items())[:2]
         raise ConfigurationError(name, label.path, f"asks for {second} beside {first}: a model has one task")
     return next(iter(tasks), LINK_PREDICTION)
+
+
+def deletions(
+    before: Mapping[str, int], kept: Mapping[str, int], examples: Mapping[str, str] | None = None
+) -> str | None:
+    """Say which nodes of an earlier run are gone, and what to do: incremental data processing can only add nodes.
+
+    https://docs.aws.amazon.com/neptune/latest/userguide/machine-learning-on-graphs-processing.html
+
+    :param before: number of nodes by type in the earlier run.
+    :param kept: how many of those are still there, by type; a type that is not named has kept none.
+    :param examples: the id of a node that is gone, by type, where one is known.
+    :return: the types, the counts and the remedy; None when every node is still there.
+    """
+    examples, gone = examples or {}, []
+    for node_type, count in before.items():
+        if missing := count - kept.get(node_type, 0):
+            example = f", such as {examples[node_type]!r}" if node_type in examples else ""
+            gone.append(f"{missing} of {count} nodes of type {node_type!r}{example}")
+    return f"gone since the earlier job: {'; '.join(gone)}; {NEEDS_FULL_RUN}" if gone else None
 
 
 def _known_types(configuration: Configuration, name: str) -> None:
