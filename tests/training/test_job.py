@@ -15,19 +15,25 @@ import pytest
 
 from neptune_airflow.local.step import Step, StepFailed
 from neptune_airflow.local.store import Store
-from neptune_airflow.local.training import job, problem, rgcn
-from neptune_airflow.local.training.hyperparameters import Settings
+from neptune_airflow.local.training import carrying, job, losses, rgcn
+from neptune_airflow.local.training.loading import load
+from neptune_airflow.local.training.settings import Settings
+from neptune_airflow.local.training.tasks import TASKS
 
 FILES = [
     "embeddings/entity.npy",
     "eval_metrics_info.json",
     "infer_instance_recommendation.json",
     "mapping.info",
-    "model.npz",
+    "model/config.json",
+    "model/weights.npz",
     "predictions/result.npz",
     "test_metrics_info.json",
     "training_report.json",
+    "trials/001/config.json",
+    "trials/001/weights.npz",
 ]
+SECOND_TRIAL = ["trials/002/config.json", "trials/002/weights.npz"]
 
 
 def step(folder: Path, output: Path, log: list[str] | None = None, **request: Any) -> Step:
@@ -77,7 +83,7 @@ def test_result_holds_the_metric_of_every_model(result: tuple[dict[str, Any], Pa
 
 def test_writes_all_files_by_awss_names(result: tuple[dict[str, Any], Path]) -> None:
     returned, output = result
-    assert Store().list(str(output)) == FILES
+    assert Store().list(str(output)) == [*FILES, *SECOND_TRIAL]
     scores = np.load(output / "predictions/result.npz")["infer_scores"]
     entity = np.load(output / "embeddings/entity.npy")
     assert scores.shape == (900, 4)
@@ -101,16 +107,29 @@ def test_mapping_loads_under_a_restricted_unpickler(result: tuple[dict[str, Any]
     np.testing.assert_array_equal(mapping["node2gid"]["person"], np.arange(900))
 
 
-def test_predictions_are_what_the_saved_model_says(result: tuple[dict[str, Any], Path], club: Path) -> None:
-    with np.load(result[1] / "model.npz") as saved:
+@pytest.mark.parametrize("where", ["model", "trials/001", "trials/002"])
+def test_models_are_saved_with_all_it_takes_to_run_them(
+    result: tuple[dict[str, Any], Path], club: Path, where: str
+) -> None:
+    returned, output = result
+    config = json.loads((output / where / "config.json").read_text())
+    assert {name: config[name] for name in ("task", "model", "name", "infer_type", "property", "target")} == {
+        "task": "node_class",
+        "model": "rgcn",
+        "name": "train-1-name",
+        "infer_type": "online-transductive-infer",
+        "property": "kind",
+        "target": "person",
+    }
+    with np.load(output / where / "weights.npz") as saved:
         weights = dict(saved)
-    about = json.loads(str(weights.pop("about")))
-    task = problem.load(club / "graph.bin", club / "info.pkl")
-    made = rgcn.RGCN(task, Settings(**about["settings"])).forward(weights)
-    scores = np.load(result[1] / "predictions/result.npz")["infer_scores"]
-    np.testing.assert_allclose(rgcn.probabilities(made.logits, multilabel=False), scores, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(weights["mean/person"], [0.0, 0.0, 0.0], atol=0.15)
-    assert about["classes"] == ["quiet-dull", "quiet-gay", "loud-dull", "loud-gay"]
+    task = load(club / "graph.bin", club / "info.pkl", TASKS["node_class"], carrying.scales(weights))
+    said = losses.scores(task, rgcn.RGCN(task, Settings(**config["settings"])).forward(weights).logits)
+    best = config["trial"] == returned["best_trial"]
+    scores = np.load(output / "predictions/result.npz")["infer_scores"]
+    assert np.allclose(said, scores, rtol=1e-5, atol=1e-6) == best
+    np.testing.assert_allclose(weights["scale/mean/node/person"], [0.0, 0.0, 0.0], atol=0.15)
+    assert config["classes"] == ["quiet-dull", "quiet-gay", "loud-dull", "loud-gay"]
 
 
 def test_report_tells_each_trial(result: tuple[dict[str, Any], Path]) -> None:
@@ -132,7 +151,7 @@ def test_parallel_trials_are_the_same_as_one_after_the_other(
 ) -> None:
     returned = job.run(step(club, tmp_path, maxHPOParallelTrainingJobs=1))
     assert returned == result[0]
-    for name in ("embeddings/entity.npy", "predictions/result.npz", "model.npz"):
+    for name in ("embeddings/entity.npy", "predictions/result.npz", "model/weights.npz", "trials/002/weights.npz"):
         assert (tmp_path / name).read_bytes() == (result[1] / name).read_bytes(), name
     for name in ("trials", "comparison", "best_trial"):
         ours, theirs = (
@@ -160,12 +179,12 @@ def test_one_trial_without_validation_split_and_features(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["transe", "distmult", "rotate", "custom"])
 def test_other_models_are_refused_by_name(club: Path, tmp_path: Path, name: str) -> None:
-    with pytest.raises(StepFailed, match=f"The model '{name}' cannot be trained here yet"):
+    with pytest.raises(StepFailed, match=f"The model '{name}' cannot be trained"):
         job.run(step(club, tmp_path, modelName=name))
 
 
 def test_custom_models_are_refused(club: Path, tmp_path: Path) -> None:
-    with pytest.raises(StepFailed, match="Custom models cannot be trained here yet"):
+    with pytest.raises(StepFailed, match="Custom models cannot be trained here"):
         job.run(step(club, tmp_path, customModelTrainingParameters={"sourceS3DirectoryPath": "s3://b/c"}))
 
 
@@ -195,10 +214,10 @@ def test_a_pickle_that_would_run_code_is_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"label_properties": {}}, "exactly one node type with labels"),
-        ({"label_properties": {"person": "kind", "club": "sort"}}, "exactly one node type with labels"),
+        ({"label_properties": {}}, "needs exactly one node type with labels"),
+        ({"label_properties": {"person": "kind", "club": "sort"}}, "needs exactly one node type with labels"),
         ({"label_map": {"person": {0: "only"}}}, "names 1 classes; a classification needs at least two"),
-        ({"is_multilabel": True}, r"multi-label classes of 'person' have shape \(20,\)"),
+        ({"is_multilabel": True}, r"multi-label classes of nodes of type 'person' have shape \(20,\)"),
     ],
 )
 def test_labels_that_make_no_classification_are_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:

@@ -12,15 +12,18 @@ import pytest
 
 from neptune_airflow.local.graphbin import Graph, Relation
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.training import baselines, hyperparameters, problem, rgcn
-from neptune_airflow.local.training.hyperparameters import Settings
+from neptune_airflow.local.training import baselines, family, fitting, hyperparameters, losses, properties, rgcn
+from neptune_airflow.local.training.hyperparameters import Search
+from neptune_airflow.local.training.loading import load
 from neptune_airflow.local.training.metrics import METRICS, Metric, Outcome
 from neptune_airflow.local.training.problem import Problem
+from neptune_airflow.local.training.settings import NAMES, Settings, settings
+from neptune_airflow.local.training.tasks import TASKS
 
 
-def loaded(folder: Path, graph: Graph, about: dict[str, Any]) -> Problem:
+def loaded(folder: Path, graph: Graph, about: dict[str, Any], task: str = "node_class") -> Problem:
     processed.write(folder, graph, about)
-    return problem.load(folder / "graph.bin", folder / "info.pkl")
+    return load(folder / "graph.bin", folder / "info.pkl", TASKS[task])
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +60,10 @@ def test_gradient_is_that_of_finite_differences(tmp_path: Path, many: bool, node
     nodes = task.masks["train"]
 
     def value() -> float:
-        return rgcn.loss(task, net.forward(weights).logits, nodes, balance)[0]
+        return losses.loss(task, net.forward(weights).logits, nodes, balance)[0]
 
     made = net.forward(weights)
-    grads = net.backward(weights, made, rgcn.loss(task, made.logits, nodes, balance)[1])
+    grads = net.backward(weights, made, losses.loss(task, made.logits, nodes, balance)[1])
     assert set(grads) == set(weights)
     assert ("ids/town" in weights, "ids/club" in weights) == (node_ids, True)
     for name, table in weights.items():
@@ -88,30 +91,32 @@ def test_dropout_keeps_the_mean_and_only_where_asked(club: Problem) -> None:
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_others(club: Problem) -> None:
-    one, two, three = (rgcn.fit(club, Settings(epochs=3), Metric("acc"), seed) for seed in (1, 1, 2))
+    one, two, three = (fitting.fit(club, Settings(epochs=3), Metric("acc"), seed) for seed in (1, 1, 2))
     assert all((one.weights[name] == two.weights[name]).all() for name in one.weights)
     assert any((one.weights[name] != three.weights[name]).any() for name in one.weights)
 
 
 def test_the_best_epoch_is_kept_and_training_stops_early(club: Problem) -> None:
-    settings = Settings(epochs=400, learning_rate=0.05, dropout=0.0)
-    made = rgcn.fit(club, settings, Metric("acc"), 1)
+    chosen = Settings(epochs=400, learning_rate=0.05, dropout=0.0)
+    made = fitting.fit(club, chosen, Metric("acc"), 1)
     assert made.value == pytest.approx(max(made.curve["valid"]), abs=1e-6)
-    assert made.curve["epoch"][-1] == made.best_epoch + rgcn.PATIENCE < 400
-    net = rgcn.RGCN(club, settings)
-    scores = rgcn.probabilities(net.forward(made.weights).logits, multilabel=False)
+    assert made.curve["epoch"][-1] == made.best_epoch + fitting.PATIENCE < 400
+    net = rgcn.RGCN(club, chosen)
+    scores = losses.scores(club, net.forward(made.weights).logits)
     assert Metric("acc").of(club, scores, club.masks["valid"]) == made.value
 
 
 def test_beats_every_baseline_where_the_class_takes_features_and_neighbours(club: Problem) -> None:
     metric = Metric("acc")
-    settings = Settings(epochs=120, node_ids=False)
-    made = rgcn.fit(club, settings, metric, 1)
-    net = rgcn.RGCN(club, settings)
+    chosen = Settings(epochs=120, node_ids=False)
+    made = fitting.fit(club, chosen, metric, 1)
+    net = rgcn.RGCN(club, chosen)
     test = club.masks["test"]
-    reached = metric.of(club, rgcn.probabilities(net.forward(made.weights).logits, multilabel=False), test)
-    balance = rgcn.class_weights(club, even=False)
-    others = {name: metric.of(club, baseline(club, balance), test) for name, baseline in baselines.BASELINES.items()}
+    reached = metric.of(club, losses.scores(club, net.forward(made.weights).logits), test)
+    balance = losses.class_weights(club, even=False)
+    others = {
+        name: metric.of(club, baseline(club, balance), test) for name, baseline in TASKS["node_class"].baselines.items()
+    }
     assert reached > 0.8
     assert max(others.values()) < reached - 0.25, others
     # Knowing one of the two halves of a class is worth about a half: the features must find their own.
@@ -130,15 +135,15 @@ def test_label_propagation_follows_edges_and_falls_back_on_the_majority(tmp_path
     scores = baselines.label_propagation(task, np.ones(2, dtype=np.float32))
     assert scores.argmax(axis=1).tolist() == [0, 0, 1, 1, 1, 1]
     np.testing.assert_allclose(scores[[0, 4]], [[1, 0], [1 / 3, 2 / 3]], rtol=1e-6)
-    assert (baselines.majority(task, scores[0]).argmax(axis=1) == 1).all()
+    assert (baselines.average(task, scores[0]).argmax(axis=1) == 1).all()
 
 
 def test_class_weights_are_one_on_average_over_the_training_nodes(club: Problem) -> None:
     train = club.truth[club.masks["train"]]
-    weights = rgcn.class_weights(club, even=True)
+    weights = losses.class_weights(club, even=True)
     assert (train @ weights).mean() == pytest.approx(1)
     np.testing.assert_allclose(train.sum(axis=0) * weights, np.full(4, len(train) / 4), rtol=1e-5)
-    assert (rgcn.class_weights(club, even=False) == 1).all()
+    assert (losses.class_weights(club, even=False) == 1).all()
 
 
 def test_metrics_on_a_case_worked_by_hand() -> None:
@@ -157,18 +162,18 @@ def test_multi_label_scores_count_from_a_half_on(tmp_path: Path) -> None:
     everyone = np.ones(12, dtype=bool)
     assert Metric("acc").of(task, task.truth * 0.2 + 0.4, everyone) == 1
     assert Metric("acc").of(task, task.truth * 0.2 + 0.2, everyone) < 1
-    made = rgcn.fit(task, Settings(epochs=20), Metric("roc_auc"), 1)
+    made = fitting.fit(task, Settings(epochs=20), Metric("roc_auc"), 1)
     assert 0 <= made.value <= 1
 
 
-def hpo(**changes: Any) -> bytes:
-    return json.dumps({"models": [processed.HPO | changes]}).encode()
+def searched(nodes: int = 0, edges: int = 0, **changes: Any) -> Search:
+    return hyperparameters.parse(processed.HPO | changes, NAMES, nodes, edges)
 
 
 @pytest.mark.parametrize(("trials", "varied"), [(9, 3), (10, 4), (50, 4), (51, 5)])
 def test_more_tiers_are_tuned_with_more_trials(trials: int, varied: int) -> None:
     tiers = {"3-tier-param": [{"param": "l2norm", "range": [0.0, 0.1], "type": "float", "default": 0.0}]}
-    drawn = hyperparameters.parse(hpo(**tiers)).draw(trials, seed=0)
+    drawn = searched(**tiers).draw(trials, seed=0)
     assert len(drawn) == trials
     assert sum(len({values[name] for values in drawn}) > 1 for name in drawn[0]) == varied
     usual = {"dropout": 0.3, "l2norm": 0.0, "concat-node-embed": False}
@@ -176,7 +181,7 @@ def test_more_tiers_are_tuned_with_more_trials(trials: int, varied: int) -> None
 
 
 def test_draws_cover_each_range_evenly_and_are_repeatable() -> None:
-    search = hyperparameters.parse(hpo())
+    search = searched()
     drawn = search.draw(4, seed=7)
     assert drawn == search.draw(4, seed=7) != search.draw(4, seed=8)
     assert sorted(values["num-epochs"] for values in drawn) == [68, 82, 98, 112]
@@ -187,9 +192,8 @@ def test_draws_cover_each_range_evenly_and_are_repeatable() -> None:
 
 def test_a_small_graph_gets_more_epochs_when_the_range_is_meant_for_a_million_nodes() -> None:
     entry = {"param": "num-epochs", "range": [3, 30], "type": "int", "inc_strategy": "linear", "node_strategy": "perM"}
-    content = hpo(**{"1-tier-param": [entry]})
     epochs = [
-        [values["num-epochs"] for values in hyperparameters.parse(content, nodes, 0).draw(1, 0)]
+        [values["num-epochs"] for values in searched(nodes, 0, **{"1-tier-param": [entry]}).draw(1, 0)]
         for nodes in (5_000, 200_000, 1_000_000, 3_000_000)
     ]
     assert epochs == [[165], [82], [16], [16]]
@@ -198,21 +202,37 @@ def test_a_small_graph_gets_more_epochs_when_the_range_is_meant_for_a_million_no
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model": "distmult"}, "model 'distmult' cannot be trained here yet"),
-        ({"task_type": "link_prediction"}, "task 'link_prediction' cannot be trained here yet"),
-        ({"task_type": "node_regression"}, "task 'node_regression' cannot be trained here yet"),
-        ({"eval_metric": {"metric": "mrr"}}, "'mrr' is none of a node classification's"),
-        ({"1-tier-param": [{"param": "lr", "type": "float"}]}, "'lr' has neither range, options nor default"),
-        ({"1-tier-param": [{"param": "lr", "type": "float", "range": [1]}]}, "cannot be read"),
+        ({"model": "distmult"}, "The model 'distmult' cannot be trained for node classification; 'rgcn' can"),
+        ({"task_type": "node_cluster"}, "the task 'node_cluster' is none of node_class, node_regression, edge_class"),
+        ({"eval_metric": {"metric": "mrr"}}, "'mrr' is none of node classification's: acc"),
+        ({"task_type": "edge_regression"}, "'acc' is none of edge regression's: mse, rmse, mae, R2"),
     ],
 )
 def test_refuses_what_the_file_asks_for_and_cannot_be_trained(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(StepFailed, match=words):
-        hyperparameters.parse(hpo(**changes))
+        family.family_of(processed.HPO | changes)
+
+
+def test_metric_names_may_be_spelt_in_any_case_and_left_out() -> None:
+    regression = processed.HPO | {"task_type": "node_regression"}
+    assert properties.of(regression | {"eval_metric": {"metric": "RMSE"}}).metric == "rmse"
+    assert properties.of(regression | {"eval_metric": {}}).metric == "mse"
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"param": "lr", "type": "float"}, "'lr' has neither range, options nor default"),
+        ({"param": "lr", "type": "float", "range": [1]}, "cannot be read"),
+    ],
+)
+def test_refuses_parameters_that_say_too_little(entry: dict[str, Any], words: str) -> None:
+    with pytest.raises(StepFailed, match=words):
+        searched(**{"1-tier-param": [entry]})
 
 
 def test_refuses_more_than_one_model_and_settings_that_cannot_train() -> None:
     with pytest.raises(StepFailed, match="exactly one model configuration; it holds 2"):
-        hyperparameters.parse(json.dumps({"models": [processed.HPO] * 2}).encode())
+        hyperparameters.read(json.dumps({"models": [processed.HPO] * 2}).encode())
     with pytest.raises(StepFailed, match="no model can be trained"):
-        hyperparameters.parse(hpo()).settings({"dropout": 1.0})
+        settings(searched(), {"dropout": 1.0})

@@ -1,24 +1,36 @@
-"""A trained model's files, by the names under which AWS's clients look for them, and a report for people."""
+"""A trained model's files, by the names under which AWS's clients look for them, and a report for people.
+
+Training and model transform write the same layout::
+
+    mapping.info  embeddings/entity.npy  predictions/result.npz  eval_metrics_info.json  test_metrics_info.json
+    infer_instance_recommendation.json   model/config.json  model/weights.npz
+
+and a training adds ``training_report.json`` and, for each trial, ``trials/001/config.json`` and ``weights.npz``. Names
+and keys are those of AWS's toolkit (``neptuneml_toolkit.transform``); ``weights.npz`` is this service's own.
+"""
 
 from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from neptune_airflow.local.step import StepFailed
 from neptune_airflow.local.store import Store, join
-from neptune_airflow.local.training.hyperparameters import MODEL, TASK
-from neptune_airflow.local.training.problem import Floats, Problem
-from neptune_airflow.local.training.rgcn import RGCN, probabilities
+from neptune_airflow.local.training.family import About, Comparison, Family, Inference, Trained
 from neptune_airflow.local.training.trials import Result
+from neptune_airflow.local.training.unpickling import unpickle
 
 # AWS's restricted unpickler refuses what numpy writes under protocol 5.
 PICKLE_PROTOCOL = 4
+MAPPING_FILE, REPORT_FILE = "mapping.info", "training_report.json"
+CONFIG_FILE, WEIGHTS_FILE, MODEL_FOLDER = "config.json", "weights.npz", "model"
+# The one kind of inference that needs no model at the endpoint: predictions for known nodes are looked up.
+INFER_TYPE = "online-transductive-infer"
 GIB = 1 << 30
 # Endpoint instances with their memory in GiB: m5d as far as it goes, then the largest r5d.
 INSTANCES = {
@@ -33,117 +45,128 @@ INSTANCES = {
 # Serving loads the graph and the model and works on copies of both.
 MEMORY_FACTOR = 10
 
-Comparison = dict[str, dict[str, dict[str, float]]]
-"""Metrics by split, model and name."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """The chosen trial's network, with what it says of the target nodes.
-
-    :param embeddings: the hidden layer, one row a target node.
-    """
-
-    net: RGCN
-    weights: dict[str, Any]
-    scores: Floats
-    embeddings: Floats
-
 
 @dataclass(frozen=True)
 class Report:
-    """How the training went, for people."""
+    """How the training went, for people.
 
-    metric: str
+    :param started_from: the earlier training whose weights it began with.
+    """
+
     results: list[Result]
     best: Result
     comparison: Comparison
     warnings: list[str]
     seconds: float
+    started_from: str | None = None
 
 
-def load(task: Problem, best: Result) -> Model:
-    """Read a trial's weights back and let the network speak on every target node."""
-    net = RGCN(task, best.trial.settings)
-    with np.load(best.trial.weights) as saved:
-        weights = dict(saved)
-    made = net.forward(weights)
-    return Model(net, weights, probabilities(made.logits, task.multilabel), made.hidden[task.target])
+def trial_folder(number: int) -> str:
+    """Give the folder of one trial's model below a training's output."""
+    return f"trials/{number:03d}"
 
 
-def write(store: Store, location: str, task: Problem, model: Model, report: Report, folder: Path) -> None:
-    """Write all files of a finished training.
+def config(family: Family, name: str, about: About, result: Result) -> dict[str, Any]:
+    """Give a model's ``config.json``: AWS's keys, and what it takes to run the model on another graph.
 
-    :param location: where they go, without trailing slash.
+    :param name: the job's.
+    """
+    trial = result.trial
+    return {
+        "task": family.task,
+        "model": family.model,
+        "name": name,
+        "infer_type": INFER_TYPE,
+        **about.config,
+        "trial": trial.number,
+        "hyperparameters": trial.values,
+        "settings": asdict(trial.settings),
+        "seed": trial.seed,
+        "metric": {"name": family.metric, "split": about.held_out, "value": result.value, "epoch": result.best_epoch},
+    }
+
+
+def write_trials(step_store: Store, location: str, configs: dict[int, dict[str, Any]], results: list[Result]) -> None:
+    """Keep every trial's model, since a model transform may name any of them."""
+    for result in results:
+        number = result.trial.number
+        folder = join(location, trial_folder(number))
+        _write_model(step_store, folder, configs[number], result.trial.weights)
+
+
+def write(
+    store: Store, location: str, made: Inference, about: About, model: tuple[dict[str, Any], Path], folder: Path
+) -> None:
+    """Write what a model says of a graph, and the model.
+
+    :param location: where the files go, without trailing slash.
+    :param model: its ``config.json`` and the local file of its weights.
     :param folder: a local folder through which the large ones pass.
     """
-    arrays: dict[str, Callable[[Path], None]] = {
-        "embeddings/entity.npy": lambda path: np.save(path, model.embeddings),
-        "predictions/result.npz": lambda path: np.savez(path, infer_scores=model.scores),
-        "model.npz": lambda path: np.savez(path, **_model(task, model, report)),
-    }
-    for name, save in arrays.items():
-        path = folder / Path(name).name
-        save(path)
-        store.upload(path, join(location, name))
-    store.write(join(location, "mapping.info"), pickle.dumps(_mapping(task), protocol=PICKLE_PROTOCOL))
-    texts = {
-        "eval_metrics_info.json": report.comparison[task.held_out][MODEL],
-        "infer_instance_recommendation.json": _instance(task, model),
-        "training_report.json": _report(task, report),
-    }
-    if "test" in report.comparison:
-        texts["test_metrics_info.json"] = report.comparison["test"][MODEL]
-    for name, content in texts.items():
-        store.write(join(location, name), json.dumps(content, indent=2).encode())
+    name = str(model[0]["model"])
+    for file, content in made.arrays.items():
+        path = folder / Path(file).name
+        if isinstance(content, dict):
+            np.savez(path, **content)  # type: ignore[arg-type]
+        else:
+            np.save(path, content)
+        store.upload(path, join(location, file))
+    store.write(join(location, MAPPING_FILE), pickle.dumps(made.mapping, protocol=PICKLE_PROTOCOL))
+    texts: dict[str, Any] = {"infer_instance_recommendation.json": _instance(made.size)}
+    for file, split in (("eval_metrics_info.json", about.held_out), ("test_metrics_info.json", "test")):
+        if split in made.comparison:
+            texts[file] = made.comparison[split][name]
+    for file, text in texts.items():
+        write_json(store, join(location, file), text)
+    _write_model(store, join(location, MODEL_FOLDER), *model)
 
 
-def _mapping(task: Problem) -> dict[str, Any]:
-    """Give which row of the embeddings and predictions belongs to which node, and which column to which label."""
-    return {
-        "node2id": task.info["node_id_map"],
-        "label_map": task.info["label_map"],
-        "target_ntype": task.target,
-        "target_ntype_property": task.label,
-        "node2gid": {task.target: np.arange(task.counts[task.target])},
-    }
+def write_json(store: Store, location: str, content: Any) -> None:
+    """Write a JSON file for machines and people."""
+    store.write(location, json.dumps(content, indent=2).encode())
 
 
-def _model(task: Problem, model: Model, report: Report) -> dict[str, Any]:
-    """Give the weights and all that is needed to run them on the same graph again."""
-    about = {
-        "model": MODEL,
-        "target": task.target,
-        "property": task.label,
-        "classes": task.classes,
-        "multilabel": task.multilabel,
-        "settings": asdict(report.best.trial.settings),
-    }
-    scales = {
-        f"{name}/{ntype}": part
-        for ntype, parts in task.scales.items()
-        for name, part in zip(("mean", "deviation"), parts, strict=True)
-    }
-    return {"about": np.array(json.dumps(about)), **scales, **model.weights}
+def _write_model(store: Store, location: str, about: dict[str, Any], weights: Path) -> None:
+    write_json(store, join(location, CONFIG_FILE), about)
+    store.upload(weights, join(location, WEIGHTS_FILE))
 
 
-def _instance(task: Problem, model: Model) -> dict[str, Any]:
+def read_trained(store: Store, location: str, folder: Path, trial: str | None = None) -> Trained:
+    """Read the model that a training left, its best one unless a trial is named.
+
+    :param trial: the trial's number, as text.
+    :raises StepFailed: when it left none, or there is no such trial.
+    """
+    where = MODEL_FOLDER if trial is None else trial_folder(int(trial))
+    try:
+        about = json.loads(store.read(join(location, where, CONFIG_FILE)))
+        weights = store.fetch(join(location, where, WEIGHTS_FILE), folder / "trained.npz")
+        mapping = unpickle(store.read(join(location, MAPPING_FILE)))
+        with np.load(weights) as saved:
+            return Trained(location, about, dict(saved), mapping)
+    except FileNotFoundError as error:
+        raise StepFailed(f"The training left no {error.filename or error} in {location}: train a model first") from None
+    except (ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise StepFailed(f"The model in {join(location, where)} cannot be read: {error}") from None
+
+
+def _instance(size: int) -> dict[str, Any]:
     """Give the smallest endpoint instance that holds graph and model, sizes in bytes."""
-    arrays = [*task.features.values(), *model.weights.values(), model.scores, model.embeddings]
-    links = [part for link in task.links for part in (link.matrix.data, link.matrix.indices, link.matrix.indptr)]
-    size = sum(int(array.nbytes) for array in (*arrays, *links))
     fitting = [name for name, memory in INSTANCES.items() if memory * GIB >= size * MEMORY_FACTOR]
     return {"instance": (fitting or list(INSTANCES)[-1:])[0], "disk_size": size, "mem_size": size * MEMORY_FACTOR}
 
 
-def _report(task: Problem, report: Report) -> dict[str, Any]:
+def report(family: Family, about: About, made: Report) -> dict[str, Any]:
+    """Give the content of ``training_report.json``."""
     return {
-        "task": TASK,
-        "target": f"{task.target}.{task.label}",
-        "classes": task.classes,
-        "split": {split: int(mask.sum()) for split, mask in task.masks.items()},
-        "metric": report.metric,
-        "compared_on": task.held_out,
+        "task": family.task,
+        "model": family.model,
+        "target": about.target,
+        **{key: about.config[key] for key in ("classes",) if key in about.config},
+        "split": about.split,
+        "metric": family.metric,
+        "compared_on": about.held_out,
+        "started_from": made.started_from,
         "trials": [
             {
                 "trial": result.trial.number,
@@ -154,10 +177,10 @@ def _report(task: Problem, report: Report) -> dict[str, Any]:
                 "seconds": result.seconds,
                 "curve": result.curve,
             }
-            for result in report.results
+            for result in made.results
         ],
-        "best_trial": report.best.trial.number,
-        "comparison": report.comparison,
-        "warnings": report.warnings,
-        "seconds": round(report.seconds, 3),
+        "best_trial": made.best.trial.number,
+        "comparison": made.comparison,
+        "warnings": made.warnings,
+        "seconds": round(made.seconds, 3),
     }

@@ -1,34 +1,47 @@
-"""What any model has to beat: the commonest class, the features alone, and the neighbours' labels alone."""
+"""What any model has to beat: the average, the features alone, and the neighbours' labels alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from neptune_airflow.local.training.problem import Floats, Problem
-from neptune_airflow.local.training.rgcn import loss, probabilities
+from neptune_airflow.local.training.losses import loss, scores
+from neptune_airflow.local.training.problem import SINGLE, Floats, Problem
 
 PENALTY = 1e-4
+RIDGE = 1.0
 SOFTMAX_STEPS = 200
 PROPAGATIONS = 30
+# A node that no labelled one is so near to gets the mean.
+MAX_HOPS = 4
 
 
-def majority(problem: Problem, _balance: Floats) -> Floats:
-    """Score every node by how common each class is among the training nodes."""
-    shares = problem.truth[problem.masks["train"]].mean(axis=0)
-    return np.tile(np.asarray(shares, dtype=np.float32), (len(problem.truth), 1))
+def average(problem: Problem, _balance: Floats) -> Floats:
+    """Score everything alike: by how common each class is in training, or by the mean."""
+    mean = problem.truth[problem.masks["train"]].mean(axis=0, dtype=np.float64)
+    return np.tile(np.asarray(mean, dtype=np.float32), (len(problem.truth), 1))
 
 
-def features_only(problem: Problem, balance: Floats) -> Floats:
-    """Score by a softmax regression (logistic for multi-label) on the node's own features."""
+def own_features(problem: Problem) -> NDArray[np.float64]:
+    """Give each target's features and a 1: of a node its own, of an edge its own and those of its two ends."""
+    if problem.pairs is None:
+        tables = [problem.features[str(problem.target)]]
+    else:
+        pairs = problem.pairs
+        ends = problem.features[pairs.source][pairs.rows], problem.features[pairs.dest][pairs.cols]
+        tables = [pairs.features, *ends]
+    ones = np.ones((len(problem.truth), 1), dtype=np.float32)
+    return np.concatenate([*tables, ones], axis=1).astype(np.float64)
+
+
+def logistic(problem: Problem, balance: Floats) -> Floats:
+    """Score by a softmax regression (logistic for multi-label) on the target's own features."""
     from scipy import optimize  # half a second to load, which the processes of the trials need not spend
 
-    features = problem.features[problem.target]
-    table = np.concatenate([features, np.ones((len(features), 1), dtype=np.float32)], axis=1).astype(np.float64)
+    table = own_features(problem)
     shape = (table.shape[1], problem.truth.shape[1])
     train = problem.masks["train"]
 
@@ -39,7 +52,18 @@ def features_only(problem: Problem, balance: Floats) -> Floats:
 
     start = np.zeros(shape[0] * shape[1])
     found = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": SOFTMAX_STEPS})
-    return probabilities(table @ found.x.reshape(shape), problem.multilabel)
+    return scores(problem, table @ found.x.reshape(shape))
+
+
+def ridge(problem: Problem, _balance: Floats) -> Floats:
+    """Predict by a ridge regression on the target's own features."""
+    table, train = own_features(problem), problem.masks["train"]
+    mean, deviation = problem.scales["truth"]
+    penalty = RIDGE * np.eye(table.shape[1])
+    penalty[-1, -1] = 0
+    wanted = (problem.truth[train] - mean) / deviation
+    weights = np.linalg.solve(table[train].T @ table[train] + penalty, table[train].T @ wanted)
+    return scores(problem, table @ weights)
 
 
 def label_propagation(problem: Problem, balance: Floats) -> Floats:
@@ -47,25 +71,59 @@ def label_propagation(problem: Problem, balance: Floats) -> Floats:
 
     A node's score is the mean over all its neighbours of whatever type, and the training nodes keep their labels.
     """
-    offsets, matrix = _all_edges(problem)
-    own = slice(offsets[problem.target], offsets[problem.target] + len(problem.truth))
+    own, matrix = _all_edges(problem)
     train = problem.masks["train"]
     held = np.zeros((matrix.shape[0], problem.truth.shape[1]), dtype=np.float32)
     held[own][train] = problem.truth[train]
-    scores = held
+    spread = held
     for _ in range(PROPAGATIONS):
-        scores = matrix @ scores
-        scores[own][train] = problem.truth[train]
-        if not problem.multilabel:
-            scores /= np.maximum(scores.sum(axis=1, keepdims=True), np.float32(1e-12))
-    reached = scores[own]
+        spread = matrix @ spread
+        spread[own][train] = problem.truth[train]
+        if problem.kind == SINGLE:
+            spread /= np.maximum(spread.sum(axis=1, keepdims=True), np.float32(1e-12))
+    reached = spread[own]
     silent = ~reached.any(axis=1)
-    reached[silent] = majority(problem, balance)[silent]
+    reached[silent] = average(problem, balance)[silent]
     return reached
 
 
-def _all_edges(problem: Problem) -> tuple[dict[str, int], sparse.csr_array]:
-    """Give where each type starts in one list of all nodes, and the mean over neighbours in that list."""
+def neighbour_mean(problem: Problem, balance: Floats) -> Floats:
+    """Predict the mean over the nearest training nodes, along any relations; where several paths lead, so often."""
+    own, matrix = _all_edges(problem)
+    train = problem.masks["train"]
+    # The last column carries how much of a node's neighbourhood has a label.
+    spread = np.zeros((matrix.shape[0], problem.truth.shape[1] + 1))
+    spread[own][train] = np.concatenate([problem.truth[train], np.ones((train.sum(), 1))], axis=1)
+    predicted = average(problem, balance)
+    waiting = np.ones(len(predicted), dtype=bool)
+    for _ in range(MAX_HOPS):
+        spread = matrix @ spread
+        found = waiting & (spread[own][:, -1] > 0)
+        predicted[found] = spread[own][found, :-1] / spread[own][found, -1:]
+        waiting &= ~found
+    return predicted
+
+
+def end_means(problem: Problem, balance: Floats) -> Floats:
+    """Score an edge by the training edges at its own two ends: the mean of both means, each drawn to the overall one.
+
+    The overall mean counts at each end as one edge would; an end without training edges says just that.
+    """
+    assert problem.pairs is not None
+    pairs, train = problem.pairs, problem.masks["train"]
+    overall = average(problem, balance)
+    total = np.zeros_like(overall, dtype=np.float64)
+    for ends in (pairs.rows, pairs.cols):
+        count = int(ends.max()) + 1
+        degrees = np.bincount(ends[train], minlength=count) + 1
+        for column in range(overall.shape[1]):
+            sums = np.bincount(ends[train], weights=problem.truth[train, column], minlength=count)
+            total[:, column] += ((sums + overall[0, column]) / degrees)[ends] / 2
+    return total.astype(np.float32)
+
+
+def _all_edges(problem: Problem) -> tuple[slice, sparse.csr_array]:
+    """Give the target's place in one list of all nodes, and the mean over neighbours in that list."""
     starts = np.cumsum([0, *problem.counts.values()])
     offsets = dict(zip(problem.counts, starts.tolist(), strict=False))
     total = int(starts[-1])
@@ -77,11 +135,6 @@ def _all_edges(problem: Problem) -> tuple[dict[str, int], sparse.csr_array]:
     row, col = np.concatenate(rows), np.concatenate(cols)
     degrees = np.maximum(np.bincount(row, minlength=total), 1)
     shares = (1 / degrees[row]).astype(np.float32)
-    return offsets, sparse.coo_array((shares, (row, col)), shape=(total, total)).tocsr()
-
-
-BASELINES: dict[str, Callable[[Problem, Floats], Floats]] = {
-    "majority": majority,
-    "features_only": features_only,
-    "label_propagation": label_propagation,
-}
+    first = offsets[str(problem.target)]
+    own = slice(first, first + len(problem.truth))
+    return own, sparse.coo_array((shares, (row, col)), shape=(total, total)).tocsr()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.training.metrics import Metric
 
 HPO_FILE = "model-hpo-configuration.json"
-MODEL, TASK = "rgcn", "node_class"
 # Neptune ML tunes a tier only when there are enough trials for it: the number from which each one counts.
 TIERS = {"1-tier-param": 1, "2-tier-param": 10, "3-tier-param": 51}
 FIXED = "fixed-param"
@@ -21,38 +20,8 @@ GRAPH_SIZES = {"perM": 1e6, "per10M": 1e7, "per100M": 1e8}
 # A smaller graph has fewer batches an epoch, so it gets more epochs, up to this many times; AWS gives no figure.
 MOST_SCALING = 10
 
-
-@dataclass(frozen=True)
-class Settings:
-    """One trial's hyperparameters.
-
-    :param epochs: full-batch steps, at most.
-    :param node_ids: whether nodes with features learn an id as well (``concat-node-embed``).
-    :param weight_decay: the L2 penalty (``l2norm``).
-    :param evaluate_every: epochs between two looks at the held-out nodes.
-    """
-
-    hidden: int = 32
-    epochs: int = 100
-    learning_rate: float = 0.01
-    dropout: float = 0.3
-    weight_decay: float = 0.0
-    node_ids: bool = True
-    early_stop: bool = True
-    evaluate_every: int = 1
-
-
-# The file's names for what this model has; any other name in the file is reported as ignored.
-NAMES = {
-    "num-hidden": "hidden",
-    "num-epochs": "epochs",
-    "lr": "learning_rate",
-    "dropout": "dropout",
-    "l2norm": "weight_decay",
-    "concat-node-embed": "node_ids",
-    "enable-early-stop": "early_stop",
-}
-CASTS = {"hidden": int, "epochs": int, "node_ids": bool, "early_stop": bool}
+Names = Mapping[str, tuple[str, Callable[[Any], Any]]]
+"""A model's hyperparameters: the file's name to the settings' field and what makes the value of it."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +56,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Search:
-    """The file, read: what is tuned with how many trials, and by which metric.
+    """The file, read: what is tuned with how many trials.
 
     :param tiers: by the number of trials that it takes, the parameters tuned from then on.
     :param unused: names in the file that this model does not have.
     """
 
-    metric: Metric
+    names: Names
     evaluate_every: tuple[str, float]
     tiers: dict[int, list[Parameter]]
     fixed: list[Parameter]
@@ -112,58 +81,58 @@ class Search:
             for row in shares
         ]
 
-    def settings(self, values: dict[str, Any]) -> Settings:
-        """Give the trial's settings.
+    def fields(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Give a trial's values by the settings' fields, each as its type."""
+        return {field: cast(values[name]) for name, (field, cast) in self.names.items() if name in values}
 
-        :raises StepFailed: when a value in the file cannot be trained with.
-        """
-        fields = {NAMES[name]: value for name, value in values.items()}
-        fields = {name: CASTS.get(name, float)(value) for name, value in fields.items()}
-        settings = replace(Settings(), **fields)
-        if settings.hidden < 1 or settings.epochs < 1 or settings.learning_rate <= 0 or not 0 <= settings.dropout < 1:
-            raise StepFailed(f"{HPO_FILE}: no model can be trained with {values}")
+    def every(self, epochs: int) -> int:
+        """Give the epochs between two looks at the held-out split, of so many; a full-batch epoch is one batch."""
         unit, every = self.evaluate_every
-        # A full-batch epoch is one batch, so batches and epochs are counted alike.
-        epochs = settings.epochs * every if unit == "evaluate_every_pct" else every
-        return replace(settings, evaluate_every=max(1, round(epochs)))
+        return max(1, round(epochs * every if unit == "evaluate_every_pct" else every))
 
 
-def parse(content: bytes, nodes: int = 0, edges: int = 0) -> Search:
-    """Read the file for a graph of so many nodes and edges.
+def read(content: bytes, file: str = HPO_FILE) -> dict[str, Any]:
+    """Give the file's one model configuration.
 
-    :raises StepFailed: when it is broken, or asks for another model, task or metric than can be trained here.
+    :param file: its name, for the error.
+    :raises StepFailed: when it is broken or holds several.
     """
     try:
         models = json.loads(content)["models"]
         if len(models) != 1:
-            raise StepFailed(f"{HPO_FILE} must hold exactly one model configuration; it holds {len(models)}")
-        return _search(models[0], {"node_strategy": nodes, "edge_strategy": edges})
+            raise StepFailed(f"{file} must hold exactly one model configuration; it holds {len(models)}")
+        model: dict[str, Any] = models[0]
+        _ = model["model"], model["task_type"], model.get("eval_metric", {}).get("metric")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StepFailed(f"{file} cannot be read: {error!r}") from error
+    return model
+
+
+def parse(model: dict[str, Any], names: Names, nodes: int = 0, edges: int = 0) -> Search:
+    """Read what a model configuration tunes, for a graph of so many nodes and edges.
+
+    :raises StepFailed: when it is broken.
+    """
+    try:
+        return _search(model, names, {"node_strategy": nodes, "edge_strategy": edges})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StepFailed(f"{HPO_FILE} cannot be read: {error!r}") from error
 
 
-def _search(model: dict[str, Any], sizes: dict[str, int]) -> Search:
-    if model["model"] != MODEL:
-        raise StepFailed(f"The model {model['model']!r} cannot be trained here yet; {MODEL!r} can")
-    if model["task_type"] != TASK:
-        raise StepFailed(f"The task {model['task_type']!r} cannot be trained here yet; {TASK!r} can")
-    tiers = {needed: _parameters(model.get(tier, []), sizes) for tier, needed in TIERS.items()}
-    fixed = _parameters(model.get(FIXED, []), sizes)
-    known = {parameter.name for group in (*tiers.values(), fixed) for parameter in group}
-    named = [entry["param"] for tier in (*TIERS, FIXED) for entry in model.get(tier, [])]
-    metric = model.get("eval_metric", {})
+def _search(model: dict[str, Any], names: Names, sizes: dict[str, int]) -> Search:
+    entries = {group: model.get(group, []) for group in (*TIERS, FIXED)}
+    known = {
+        group: [_parameter(entry, sizes) for entry in listed if entry["param"] in names]
+        for group, listed in entries.items()
+    }
     often = model.get("eval_frequency", {})
     return Search(
-        metric=Metric(metric.get("metric", "acc"), int(metric.get("topk", 1))),
+        names=names,
         evaluate_every=(often.get("type", "evaluate_every_epoch"), float(often.get("value", 1))),
-        tiers=tiers,
-        fixed=fixed,
-        unused=[name for name in named if name not in known],
+        tiers={needed: known[tier] for tier, needed in TIERS.items()},
+        fixed=known[FIXED],
+        unused=[entry["param"] for listed in entries.values() for entry in listed if entry["param"] not in names],
     )
-
-
-def _parameters(entries: list[dict[str, Any]], sizes: dict[str, int]) -> list[Parameter]:
-    return [_parameter(entry, sizes) for entry in entries if entry["param"] in NAMES]
 
 
 def _parameter(entry: dict[str, Any], sizes: dict[str, int]) -> Parameter:

@@ -1,4 +1,7 @@
-"""The training job: trials of an R-GCN beside its baselines, the best one's artifacts by AWS's names."""
+"""The training job: trials of one family's model beside its baselines, the best one's artifacts by AWS's names.
+
+`family.py` says what a family of models is and what this course asks of it.
+"""
 
 from __future__ import annotations
 
@@ -9,143 +12,135 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neptune_airflow.local.step import Step, StepFailed
 from neptune_airflow.local.store import join
-from neptune_airflow.local.training import artifacts, hyperparameters, problem
-from neptune_airflow.local.training.artifacts import Comparison, Report
-from neptune_airflow.local.training.baselines import BASELINES
-from neptune_airflow.local.training.hyperparameters import HPO_FILE, MODEL, Search
-from neptune_airflow.local.training.metrics import Metric
-from neptune_airflow.local.training.problem import GRAPH_FILE, INFO_FILE, SPLITS, Floats, Problem
-from neptune_airflow.local.training.rgcn import class_weights
-from neptune_airflow.local.training.trials import Result, Trial, run_all
+from neptune_airflow.local.training import artifacts, hyperparameters
+from neptune_airflow.local.training.artifacts import REPORT_FILE, Report, read_trained
+from neptune_airflow.local.training.choice import choose
+from neptune_airflow.local.training.family import Comparison, Family, Trained, Trial, family_of
+from neptune_airflow.local.training.hyperparameters import HPO_FILE, Search
+from neptune_airflow.local.training.problem import fetch
+from neptune_airflow.local.training.trials import Result, run_all
 
 SEED = 0
 DEFAULT_TRIALS = DEFAULT_PARALLEL = 2
 
 
 def run(step: Step) -> dict[str, Any]:
-    """Train a node classification on what a data processing job wrote.
+    """Train what a data processing job prepared, by the task in its file of hyperparameters.
 
-    :param step: ``request`` is StartMLModelTrainingJob's body, ``inputs["processed"]`` where data processing wrote.
-    :return: the metric's name, its value for each split and model, and the trials' number.
+    :param step: ``request`` is StartMLModelTrainingJob's body, ``inputs["processed"]`` where data processing wrote, and
+        ``inputs["previous"]`` where an earlier training did, whose hyperparameters and weights the trials begin with.
+    :return: ``metric`` (its name), ``trials`` (how many), ``best_trial``, and for each split its value by model.
     :raises StepFailed: when the task, the model or the data is none that can be trained here, or a process dies.
     """
     started = time.perf_counter()
-    _refuse(step.request)
+    if step.request.get("customModelTrainingParameters"):
+        raise StepFailed("Custom models cannot be trained here; leave customModelTrainingParameters out")
     wanted = int(step.request.get("maxHPONumberOfTrainingJobs") or DEFAULT_TRIALS)
     allowed = int(step.request.get("maxHPOParallelTrainingJobs") or DEFAULT_PARALLEL)
     parallel = min(allowed, wanted, os.cpu_count() or 1)
+    source = step.inputs["processed"]
+    model = choose(step.store, source, step.request.get("modelName") or None)
+    family = family_of(model)
+    # What cannot be trained is refused before a large graph is fetched.
+    hyperparameters.parse(model, family.names)
     with tempfile.TemporaryDirectory(prefix="neptune-ml-training-") as name:
         folder = Path(name)
-        graph, info, task, search = _read(step, folder)
-        warnings = _warnings(step.request, task, search)
-        for line in (_summary(task), *warnings):
+        trained = _earlier(step, family, folder)
+        graph, info = fetch(step.store, source, folder)
+        problem = family.load(graph, info)
+        search = hyperparameters.parse(model, family.names, *family.size(problem))
+        about = family.about(problem)
+        warnings = [*_ignored(search), *about.warnings]
+        for line in (about.summary, *warnings):
             step.log(line)
-        step.log(f"trials: {wanted}, {parallel} at a time, compared by {task.held_out} {search.metric.name}")
-        trials = [
-            Trial(number, values, search.settings(values), SEED + number, folder / f"trial-{number}.npz")
-            for number, values in enumerate(search.draw(wanted, SEED), start=1)
-        ]
-        running = run_all(trials, search.metric, graph, info, parallel)
-        results = _follow(step, search.metric, task.held_out, running)
-        best = max(results, key=lambda result: (result.value, -result.trial.number))
-        model = artifacts.load(task, best)
-        scores = {MODEL: model.scores}
-        balance = class_weights(task, search.metric.even)
-        scores |= {name: baseline(task, balance) for name, baseline in BASELINES.items()}
-        comparison = _compare(task, search.metric, scores)
-        report = Report(search.metric.name, results, best, comparison, warnings, time.perf_counter() - started)
-        artifacts.write(step.store, step.output_location, task, model, report, folder)
-    return _result(task, report, step.log)
-
-
-def _refuse(request: dict[str, Any]) -> None:
-    name = request.get("modelName") or MODEL
-    if name != MODEL:
-        raise StepFailed(f"The model {name!r} cannot be trained here yet; {MODEL!r} can")
-    if request.get("customModelTrainingParameters"):
-        raise StepFailed("Custom models cannot be trained here yet; leave customModelTrainingParameters out")
-
-
-def _read(step: Step, folder: Path) -> tuple[Path, Path, Problem, Search]:
-    source = step.inputs["processed"]
-    try:
-        configuration = step.store.read(join(source, HPO_FILE))
-        # What cannot be trained is refused before a large graph is fetched.
-        hyperparameters.parse(configuration)
-        graph, info = (step.store.fetch(join(source, file), folder / file) for file in (GRAPH_FILE, INFO_FILE))
-        task = problem.load(graph, info)
-    except FileNotFoundError as error:
-        raise StepFailed(f"The data processing job left no {error.filename or error} in {source}") from error
-    edges = sum(link.matrix.nnz for link in task.links)
-    return graph, info, task, hyperparameters.parse(configuration, sum(task.counts.values()), edges)
-
-
-def _warnings(request: dict[str, Any], task: Problem, search: Search) -> list[str]:
-    warnings = []
-    if search.unused:
-        warnings.append(
-            f"{HPO_FILE} names hyperparameters that this full-batch model ignores: {', '.join(search.unused)}"
+        step.log(f"trials: {wanted}, {parallel} at a time, compared by {about.held_out} {family.metric}")
+        trials = _trials(step, family, problem, search, wanted, trained, folder)
+        results = _follow(step, family, about.held_out, run_all(family, trials, graph, info, parallel))
+        best = max(results, key=lambda result: (family.rank(result.value), -result.trial.number))
+        with np.load(best.trial.weights) as saved:
+            made = family.infer(problem, best.trial.settings, dict(saved))
+        configs = {result.trial.number: artifacts.config(family, step.job_name, about, result) for result in results}
+        artifacts.write_trials(step.store, step.output_location, configs, results)
+        chosen = configs[best.trial.number], best.trial.weights
+        artifacts.write(step.store, step.output_location, made, about, chosen, folder)
+        seconds = time.perf_counter() - started
+        report = Report(results, best, made.comparison, warnings, seconds, trained.location if trained else None)
+        artifacts.write_json(
+            step.store, join(step.output_location, REPORT_FILE), artifacts.report(family, about, report)
         )
-    if request.get("previousModelTrainingJobId"):
-        warnings.append("previousModelTrainingJobId: trials start afresh, not from the earlier job's tuning")
-    if any(task.info["edge_feat_meta"].values()):
-        warnings.append("Edge features are not used: every edge of a relation counts alike")
-    raw = [
-        f"{ntype}.{name}"
-        for ntype, features in task.info["node_feat_meta"].items()
-        for name, meta in features.items()
-        if meta.get("type") == "raw_feat"
+    result = {"metric": family.metric, "trials": len(results), "best_trial": best.trial.number}
+    return result | figures(made.comparison, family.metric, about.held_out, step.log)
+
+
+def _earlier(step: Step, family: Family, folder: Path) -> Trained | None:
+    """Give the earlier training's best model, where there is one to start from."""
+    location = step.inputs.get("previous")
+    if location is None:
+        return None
+    trained = read_trained(step.store, location, folder)
+    was, now = (trained.config["task"], trained.config["model"]), (family.task, family.model)
+    if was != now:
+        raise StepFailed(
+            f"previousModelTrainingJobId: the earlier training was for {was[0]} with the model {was[1]}, this one is for"
+            f" {now[0]} with {now[1]}; leave it out to train afresh"
+        )
+    return trained
+
+
+def _ignored(search: Search) -> list[str]:
+    if not search.unused:
+        return []
+    return [f"{HPO_FILE} names hyperparameters that this full-batch model ignores: {', '.join(search.unused)}"]
+
+
+def _trials(
+    step: Step, family: Family, problem: Any, search: Search, wanted: int, trained: Trained | None, folder: Path
+) -> list[Trial]:
+    """Give the trials: as drawn, or beginning with an earlier training's hyperparameters and weights."""
+    drawn = search.draw(wanted, SEED)
+    start = None
+    if trained is not None:
+        drawn = _begin_with(drawn, trained.config["hyperparameters"], family)
+        weights, lines = family.adopt(problem, family.settings(search, drawn[0]), trained)
+        for line in lines:
+            step.log(line)
+        start = folder / "start.npz"
+        np.savez(start, **weights)  # type: ignore[arg-type]
+    return [
+        Trial(number, values, family.settings(search, values), SEED + number, folder / f"trial-{number}.npz", start)
+        for number, values in enumerate(drawn, start=1)
     ]
-    if raw:
-        warnings.append(f"Features without an encoding are not used: {', '.join(raw)}")
-    if task.held_out != "valid":
-        warnings.append("No node is in the validation split, so trials are compared by the nodes they train on")
-    return warnings
 
 
-def _summary(task: Problem) -> str:
-    sizes = ", ".join(f"{task.masks[split].sum():,} {split}" for split in SPLITS)
-    return (
-        f"node classification: {task.target}.{task.label}, {task.truth.shape[1]} classes, {sizes};"
-        f" {sum(task.counts.values()):,} nodes, {len(task.links)} relations"
-    )
+def _begin_with(drawn: list[dict[str, Any]], earlier: dict[str, Any], family: Family) -> list[dict[str, Any]]:
+    """Let the first trial repeat the earlier best; the others vary it, but for what decides the weights' shapes."""
+    known = {name: value for name, value in earlier.items() if name in family.names}
+    kept = {name: value for name, value in known.items() if name in family.shaping}
+    return [drawn[0] | known, *(values | kept for values in drawn[1:])]
 
 
-def _follow(step: Step, metric: Metric, split: str, running: Iterator[Result]) -> list[Result]:
+def _follow(step: Step, family: Family, split: str, running: Iterator[Result]) -> list[Result]:
     """Log each trial as it ends, and give all by number."""
     results = []
     for result in running:
         values = ", ".join(f"{name} {value}" for name, value in result.trial.values.items())
         step.log(
-            f"trial {result.trial.number}: {split} {metric.name} {result.value:.4f}"
-            f" at epoch {result.best_epoch} of {result.curve['epoch'][-1]}, {result.seconds:.1f} s; {values}"
+            f"trial {result.trial.number}: {split} {family.metric} {result.value:.4f}"
+            f" at epoch {result.best_epoch} of {result.curve['epoch'][-1]:.0f}, {result.seconds:.1f} s; {values}"
         )
         results.append(result)
     return sorted(results, key=lambda result: result.trial.number)
 
 
-def _compare(task: Problem, metric: Metric, scores: dict[str, Floats]) -> Comparison:
-    """Give every model's metrics for each split that has nodes."""
-    return {
-        split: {name: metric.all_of(task, table, mask) for name, table in scores.items()}
-        for split, mask in task.masks.items()
-        if mask.any()
-    }
-
-
-def _result(task: Problem, report: Report, log: Callable[[str], None]) -> dict[str, Any]:
+def figures(comparison: Comparison, metric: str, held_out: str, log: Callable[[str], None]) -> dict[str, Any]:
     """Log the metric of every model beside each other, and give the same as the job's result."""
-    result: dict[str, Any] = {
-        "metric": report.metric,
-        "trials": len(report.results),
-        "best_trial": report.best.trial.number,
-    }
-    for split in (task.held_out, "test"):
-        if split in report.comparison:
-            result[split] = {name: round(values[report.metric], 4) for name, values in report.comparison[split].items()}
-            log(
-                f"{split} {report.metric}: " + ", ".join(f"{name} {value:.4f}" for name, value in result[split].items())
-            )
+    result: dict[str, Any] = {}
+    for split in (held_out, "test"):
+        if split in comparison:
+            result[split] = {name: round(values[metric], 4) for name, values in comparison[split].items()}
+            log(f"{split} {metric}: " + ", ".join(f"{name} {value:.4f}" for name, value in result[split].items()))
     return result

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.training.problem import Floats, Mask, Problem
-
-ALWAYS_SHOWN = ("acc", "F1")
+from neptune_airflow.local.training.problem import MANY, NUMBERS, Floats, Mask, Problem
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The scores of some nodes beside the truth: a row each, a column a class."""
+    """The scores of some nodes or edges beside the truth: a row each, a column a class or a number.
+
+    :param predicted: with classes, which of them the scores mean.
+    """
 
     scores: Floats
-    predicted: NDArray[np.bool_]
-    truth: NDArray[np.bool_]
+    predicted: NDArray[Any]
+    truth: NDArray[Any]
     top: int
 
     @property
@@ -28,6 +29,12 @@ class Outcome:
         """How often each class was predicted rightly."""
         hits: NDArray[np.int64] = (self.predicted & self.truth).sum(axis=0)
         return hits
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """How far off each number is."""
+        errors: NDArray[np.float64] = np.asarray(self.scores, dtype=np.float64) - self.truth
+        return errors
 
 
 def _accuracy(outcome: Outcome) -> float:
@@ -58,7 +65,7 @@ def _mean_ratio(outcome: Outcome, above: NDArray[np.int64], below: NDArray[np.in
 
 
 def _roc_auc(outcome: Outcome) -> float:
-    """Average, over the classes with both kinds of nodes, the chance that a node of the class scores higher."""
+    """Average, over the classes with both kinds of rows, the chance that a row of the class scores higher."""
     from scipy.stats import rankdata  # takes a second to load, and few trainings ask for this metric
 
     positive = outcome.truth.sum(axis=0)
@@ -69,6 +76,27 @@ def _roc_auc(outcome: Outcome) -> float:
     return float((wins[both] / (positive * negative)[both]).mean()) if both.any() else 0.5
 
 
+def _mse(outcome: Outcome) -> float:
+    return float((outcome.errors**2).mean())
+
+
+def _rmse(outcome: Outcome) -> float:
+    return float(np.sqrt(_mse(outcome)))
+
+
+def _mae(outcome: Outcome) -> float:
+    return float(np.abs(outcome.errors).mean())
+
+
+def _r2(outcome: Outcome) -> float:
+    """Give the share of the variance that is explained, averaged over the columns; without variance it is 0."""
+    spread = ((outcome.truth - outcome.truth.mean(axis=0, dtype=np.float64)) ** 2).sum(axis=0)
+    varies = spread > 0
+    if not varies.any():
+        return 0.0
+    return float((1 - (outcome.errors**2).sum(axis=0)[varies] / spread[varies]).mean())
+
+
 METRICS: dict[str, Callable[[Outcome], float]] = {
     "acc": _accuracy,
     "acc_topk": _accuracy_top,
@@ -76,9 +104,18 @@ METRICS: dict[str, Callable[[Outcome], float]] = {
     "precision": _precision,
     "recall": _recall,
     "roc_auc": _roc_auc,
+    "mse": _mse,
+    "rmse": _rmse,
+    "mae": _mae,
+    "R2": _r2,
 }
+CLASS_METRICS = ("acc", "acc_topk", "F1", "precision", "recall", "roc_auc")
+NUMBER_METRICS = ("mse", "rmse", "mae", "R2")
+CLASSES_SHOWN = ("acc", "F1")
 # These count a rare class as much as a frequent one, so training for them does so too.
 EVEN_METRICS = frozenset({"F1", "precision", "recall", "roc_auc"})
+# The less, the better.
+ERRORS = frozenset({"mse", "rmse", "mae"})
 
 
 @dataclass(frozen=True)
@@ -92,27 +129,29 @@ class Metric:
     name: str
     top: int = 1
 
-    def __post_init__(self) -> None:
-        if self.name not in METRICS:
-            raise StepFailed(f"The metric {self.name!r} is none of a node classification's: {', '.join(METRICS)}")
-
     @property
     def even(self) -> bool:
         """Whether rare classes count as much as frequent ones."""
         return self.name in EVEN_METRICS
 
-    def of(self, problem: Problem, scores: Floats, nodes: Mask) -> float:
-        """Give the metric of some nodes' scores."""
-        return METRICS[self.name](_outcome(problem, scores, nodes, self.top))
+    def rank(self, value: float) -> float:
+        """Give a value of it as a number that is larger for a better model."""
+        return -value if self.name in ERRORS else value
 
-    def all_of(self, problem: Problem, scores: Floats, nodes: Mask) -> dict[str, float]:
+    def of(self, problem: Problem, scores: Floats, rows: Mask) -> float:
+        """Give the metric of some rows' scores."""
+        return METRICS[self.name](_outcome(problem, scores, rows, self.top))
+
+    def all_of(self, problem: Problem, scores: Floats, rows: Mask) -> dict[str, float]:
         """Give the metric first, then those that people always look for."""
-        outcome = _outcome(problem, scores, nodes, self.top)
-        return {name: METRICS[name](outcome) for name in dict.fromkeys((self.name, *ALWAYS_SHOWN))}
+        outcome = _outcome(problem, scores, rows, self.top)
+        shown = NUMBER_METRICS if problem.kind == NUMBERS else CLASSES_SHOWN
+        return {name: METRICS[name](outcome) for name in dict.fromkeys((self.name, *shown))}
 
 
-def _outcome(problem: Problem, scores: Floats, nodes: Mask, top: int) -> Outcome:
-    chosen = scores[nodes]
+def _outcome(problem: Problem, scores: Floats, rows: Mask, top: int) -> Outcome:
+    chosen, truth = scores[rows], problem.truth[rows]
+    if problem.kind == NUMBERS:
+        return Outcome(chosen, chosen, truth, top)
     best = np.arange(chosen.shape[1]) == chosen.argmax(axis=1)[:, None]
-    predicted = chosen >= 0.5 if problem.multilabel else best
-    return Outcome(chosen, predicted, problem.truth[nodes] > 0, top)
+    return Outcome(chosen, chosen >= 0.5 if problem.kind == MANY else best, truth > 0, top)

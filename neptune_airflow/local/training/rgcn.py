@@ -1,34 +1,31 @@
 """A two-layer R-GCN in numpy, full batch: one weight a relation, the mean over a node's neighbours, its own row beside.
 
     hidden[t] = relu(own[t] W[t] + sum over relations r into t of mean_r(own[source]) W[r] + b[t])
-    scores    = hidden[target] S + sum over relations r into the target of mean_r(hidden[source]) R[r] + c
+    said[v]   = hidden[t] S[v] + sum over relations r into t of mean_r(hidden[source]) R[v, r] + c[v]
 
 A node's own row is its features and, where a type has none or the hyperparameters ask for it, a learnt id. The means of
 the features never change, so they are taken once, and the first layer is one dense product a type.
+
+A voice v is a part in the prediction that nodes of type t play: a node task has one, the target, and what it says are
+the scores; an edge task has the source and the destination, and `decoder.py` makes an edge's scores of what both say.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from neptune_airflow.local.training.hyperparameters import Settings
-from neptune_airflow.local.training.metrics import Metric
-from neptune_airflow.local.training.problem import Floats, Link, Mask, Problem
+from neptune_airflow.local.training.decoder import Decoded, Decoder, gate
+from neptune_airflow.local.training.family import Weights
+from neptune_airflow.local.training.problem import Floats, Link, Problem
+from neptune_airflow.local.training.settings import Settings
 
 # Wider ids cost time in every epoch and memorise more; num-hidden sets them up to here.
 MAX_ID_SIZE = 32
-# An id is memory: unless held back, a training node's own id learns its label by heart and tells others nothing.
-ID_PENALTY = 0.01
-PATIENCE = 30
-ADAM_MEAN, ADAM_SQUARE, ADAM_FLOOR = 0.9, 0.999, 1e-8
-
-Weights = dict[str, NDArray[Any]]
+IDS = "ids/"
 
 
 @dataclass
@@ -47,6 +44,7 @@ class Pass:
     hidden: dict[str, NDArray[Any]]
     gates: dict[str, NDArray[Any]]
     sums: Sums
+    decoded: Decoded | None
 
 
 class RGCN:
@@ -55,12 +53,15 @@ class RGCN:
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self.problem = problem
         self.settings = settings
-        self.outer = [link for link in problem.links if link.dest == problem.target]
-        self.types = sorted({problem.target, *(link.source for link in self.outer)})
+        self.voices = problem.voices
+        speaking = set(self.voices.values())
+        self.outer = {ntype: [link for link in problem.links if link.dest == ntype] for ntype in sorted(speaking)}
+        self.types = sorted(speaking | {link.source for links in self.outer.values() for link in links})
         self.inner = {ntype: [link for link in problem.links if link.dest == ntype] for ntype in self.types}
+        self.read = sorted({*self.types, *(link.source for links in self.inner.values() for link in links)})
         self.dense = {ntype: self._dense(ntype) for ntype in self.types}
-        read = {*self.types, *(link.source for links in self.inner.values() for link in links)}
-        self.with_ids = {ntype for ntype in read if settings.node_ids or not problem.features[ntype].shape[1]}
+        self.with_ids = {ntype for ntype in self.read if settings.node_ids or not problem.features[ntype].shape[1]}
+        self.decoder = Decoder(problem, settings) if problem.pairs is not None else None
 
     def _dense(self, ntype: str) -> Floats:
         """Give a type's own features and, beside them, the mean features over each relation into it."""
@@ -68,12 +69,18 @@ class RGCN:
         means = [link.matrix @ features[link.source] for link in self.inner[ntype]]
         return np.ascontiguousarray(np.concatenate([features[ntype], *means], axis=1))
 
+    def links(self) -> list[Link]:
+        """Give the relations that the network has weights for."""
+        read = {link.key: link for links in (*self.inner.values(), *self.outer.values()) for link in links}
+        return list(read.values())
+
     def _id_links(self, ntype: str) -> list[Link]:
         return [link for link in self.inner[ntype] if link.source in self.with_ids]
 
     def initial(self, rng: np.random.Generator) -> Weights:
         """Give fresh weights, Glorot-uniform; ids and the biases start small."""
-        hidden, classes = self.settings.hidden, self.problem.truth.shape[1]
+        hidden = self.settings.hidden
+        said = self.problem.truth.shape[1] if self.decoder is None else hidden
         width = min(hidden, MAX_ID_SIZE)
         weights: Weights = {}
 
@@ -83,7 +90,7 @@ class RGCN:
 
         for ntype in sorted(self.with_ids):
             count = self.problem.counts[ntype]
-            weights[f"ids/{ntype}"] = (rng.standard_normal((count, width)) * 0.1).astype(np.float32)
+            weights[f"{IDS}{ntype}"] = (rng.standard_normal((count, width)) * 0.1).astype(np.float32)
         for ntype in self.types:
             glorot(f"dense/{ntype}", self.dense[ntype].shape[1], hidden)
             weights[f"bias/{ntype}"] = np.zeros(hidden, dtype=np.float32)
@@ -91,10 +98,13 @@ class RGCN:
                 glorot(f"own_id/{ntype}", width, hidden)
             for link in self._id_links(ntype):
                 glorot(f"id/{link.key}", width, hidden)
-        glorot("out_own", hidden, classes)
-        weights["out_bias"] = np.zeros(classes, dtype=np.float32)
-        for link in self.outer:
-            glorot(f"out/{link.key}", hidden, classes)
+        for voice, ntype in self.voices.items():
+            glorot(f"{voice}/own", hidden, said)
+            weights[f"{voice}/bias"] = np.zeros(said, dtype=np.float32)
+            for link in self.outer[ntype]:
+                glorot(f"{voice}/{link.key}", hidden, said)
+        if self.decoder is not None:
+            self.decoder.initial(weights, glorot)
         return weights
 
     def sums(self, weights: Weights) -> Sums:
@@ -103,15 +113,15 @@ class RGCN:
         for ntype in self.types:
             sums = self.dense[ntype] @ weights[f"dense/{ntype}"] + weights[f"bias/{ntype}"]
             if ntype in self.with_ids:
-                sums += weights[f"ids/{ntype}"] @ weights[f"own_id/{ntype}"]
+                sums += weights[f"{IDS}{ntype}"] @ weights[f"own_id/{ntype}"]
             for link in self._id_links(ntype):
-                made.id_means[link.key] = link.matrix @ weights[f"ids/{link.source}"]
+                made.id_means[link.key] = link.matrix @ weights[f"{IDS}{link.source}"]
                 sums += made.id_means[link.key] @ weights[f"id/{link.key}"]
             made.by_type[ntype] = sums
         return made
 
     def forward(self, weights: Weights, known: Sums | None = None, rng: np.random.Generator | None = None) -> Pass:
-        """Score every target node.
+        """Score every target node or edge.
 
         :param known: these weights' first layer, where it is known already.
         :param rng: drops some hidden units, as in training; without it all are kept.
@@ -119,128 +129,48 @@ class RGCN:
         made = known or self.sums(weights)
         hidden, gates = {}, {}
         for ntype, sums in made.by_type.items():
-            gate = (sums > 0).astype(sums.dtype)
-            if rng is not None and self.settings.dropout:
-                kept = 1 - self.settings.dropout
-                gate *= (rng.random(sums.shape, dtype=np.float32) < kept) / np.float32(kept)
-            gates[ntype] = gate
-            hidden[ntype] = sums * gate
-        logits = hidden[self.problem.target] @ weights["out_own"] + weights["out_bias"]
-        for link in self.outer:
-            logits += link.matrix @ (hidden[link.source] @ weights[f"out/{link.key}"])
-        return Pass(logits, hidden, gates, made)
+            gates[ntype] = gate(sums, self.settings.dropout, rng)
+            hidden[ntype] = sums * gates[ntype]
+        said = {}
+        for voice, ntype in self.voices.items():
+            said[voice] = hidden[ntype] @ weights[f"{voice}/own"] + weights[f"{voice}/bias"]
+            for link in self.outer[ntype]:
+                said[voice] += link.matrix @ (hidden[link.source] @ weights[f"{voice}/{link.key}"])
+        if self.decoder is None:
+            return Pass(said["target"], hidden, gates, made, None)
+        decoded = self.decoder.forward(weights, said, rng)
+        return Pass(decoded.logits, hidden, gates, made, decoded)
 
     def backward(self, weights: Weights, made: Pass, slope: NDArray[Any]) -> Weights:
         """Give the gradient of every weight, from that of the logits."""
-        target = self.problem.target
-        grads: Weights = {"out_bias": slope.sum(axis=0), "out_own": made.hidden[target].T @ slope}
+        grads: Weights = {}
+        slopes = {"target": slope}
+        if self.decoder is not None and made.decoded is not None:
+            slopes = self.decoder.backward(weights, made.decoded, slope, grads)
         back = {ntype: np.zeros_like(made.hidden[ntype]) for ntype in self.types}
-        back[target] += slope @ weights["out_own"].T
-        for link in self.outer:
-            sent = link.matrix.T @ slope
-            grads[f"out/{link.key}"] = made.hidden[link.source].T @ sent
-            back[link.source] += sent @ weights[f"out/{link.key}"].T
+        for voice, ntype in self.voices.items():
+            said = slopes[voice]
+            grads[f"{voice}/bias"] = said.sum(axis=0)
+            grads[f"{voice}/own"] = made.hidden[ntype].T @ said
+            back[ntype] += said @ weights[f"{voice}/own"].T
+            for link in self.outer[ntype]:
+                sent = link.matrix.T @ said
+                grads[f"{voice}/{link.key}"] = made.hidden[link.source].T @ sent
+                back[link.source] += sent @ weights[f"{voice}/{link.key}"].T
+        self._backward_hidden(weights, made, back, grads)
+        return grads
+
+    def _backward_hidden(self, weights: Weights, made: Pass, back: Weights, grads: Weights) -> None:
+        """Add the gradients of the first layer's weights and of the ids."""
         for ntype in self.with_ids:
-            grads[f"ids/{ntype}"] = np.zeros_like(weights[f"ids/{ntype}"])
+            grads[f"{IDS}{ntype}"] = np.zeros_like(weights[f"{IDS}{ntype}"])
         for ntype in self.types:
             inner = back[ntype] * made.gates[ntype]
             grads[f"dense/{ntype}"] = self.dense[ntype].T @ inner
             grads[f"bias/{ntype}"] = inner.sum(axis=0)
             if ntype in self.with_ids:
-                grads[f"own_id/{ntype}"] = weights[f"ids/{ntype}"].T @ inner
-                grads[f"ids/{ntype}"] += inner @ weights[f"own_id/{ntype}"].T
+                grads[f"own_id/{ntype}"] = weights[f"{IDS}{ntype}"].T @ inner
+                grads[f"{IDS}{ntype}"] += inner @ weights[f"own_id/{ntype}"].T
             for link in self._id_links(ntype):
                 grads[f"id/{link.key}"] = made.sums.id_means[link.key].T @ inner
-                grads[f"ids/{link.source}"] += link.matrix.T @ (inner @ weights[f"id/{link.key}"].T)
-        return grads
-
-
-def probabilities(logits: NDArray[Any], multilabel: bool) -> Floats:
-    """Turn logits into probabilities."""
-    table = special.expit(logits) if multilabel else special.softmax(logits, axis=1)
-    return np.asarray(table, dtype=np.float32)
-
-
-def class_weights(problem: Problem, even: bool) -> Floats:
-    """Give each class's weight in the loss: 1, or the inverse of its share of the training nodes, 1 on average."""
-    counts = problem.truth[problem.masks["train"]].sum(axis=0)
-    if not even or problem.multilabel:
-        return np.ones(len(counts), dtype=np.float32)
-    return np.asarray(counts.sum() / np.maximum(counts, 1) / (counts > 0).sum(), dtype=np.float32)
-
-
-def loss(problem: Problem, logits: NDArray[Any], nodes: Mask, weights: Floats) -> tuple[float, NDArray[Any]]:
-    """Give the mean cross-entropy over some nodes and its gradient by the logits of all."""
-    truth, made = problem.truth[nodes], logits[nodes]
-    if problem.multilabel:
-        value = float((np.logaddexp(0, made) - truth * made).mean())
-        part = (special.expit(made) - truth) / truth.size
-    else:
-        each = truth @ weights
-        total = each.sum()
-        value = float(-(each * (special.log_softmax(made, axis=1) * truth).sum(axis=1)).sum() / total)
-        part = (special.softmax(made, axis=1) - truth) * (each / total)[:, None]
-    slope = np.zeros_like(logits)
-    slope[nodes] = part
-    return value, slope
-
-
-@dataclass
-class Fit:
-    """A finished training: the best weights, and how the metric went epoch by epoch."""
-
-    weights: Weights
-    value: float
-    best_epoch: int
-    curve: dict[str, list[float]]
-    seconds: float
-
-
-def fit(problem: Problem, settings: Settings, metric: Metric, seed: int) -> Fit:
-    """Train one network with Adam; keep the epoch that is best on the held-out nodes.
-
-    :param settings: the trial's hyperparameters.
-    :param metric: what "best" means; the loss decides between equals.
-    :param seed: of the first weights and of dropout; the same seed gives the same weights.
-    """
-    started = time.perf_counter()
-    rng = np.random.default_rng(seed)
-    net = RGCN(problem, settings)
-    weights = net.initial(rng)
-    balance = class_weights(problem, metric.even)
-    train, held_out = problem.masks["train"], problem.masks[problem.held_out]
-    mean = {name: np.zeros_like(value) for name, value in weights.items()}
-    square = {name: np.zeros_like(value) for name, value in weights.items()}
-    curve: dict[str, list[float]] = {"epoch": [], "loss": [], problem.held_out: []}
-    best, best_rank, best_epoch = weights, (-np.inf, -np.inf), 0
-    sums = net.sums(weights)
-    for epoch in range(1, settings.epochs + 1):
-        made = net.forward(weights, sums, rng)
-        training_loss, slope = loss(problem, made.logits, train, balance)
-        grads = net.backward(weights, made, slope)
-        _adam(weights, grads, mean, square, epoch, settings)
-        sums = net.sums(weights)
-        if epoch % settings.evaluate_every and epoch != settings.epochs:
-            continue
-        logits = net.forward(weights, sums).logits
-        value = metric.of(problem, probabilities(logits, problem.multilabel), held_out)
-        rank = (value, -loss(problem, logits, held_out, balance)[0])
-        for name, point in zip(curve, (epoch, training_loss, value), strict=True):
-            curve[name].append(round(point, 6))
-        if rank > best_rank:
-            best_rank, best_epoch = rank, epoch
-            best = {name: value.copy() for name, value in weights.items()}
-        elif settings.early_stop and epoch - best_epoch >= PATIENCE:
-            break
-    return Fit(best, best_rank[0], best_epoch, curve, time.perf_counter() - started)
-
-
-def _adam(weights: Weights, grads: Weights, mean: Weights, square: Weights, epoch: int, settings: Settings) -> None:
-    """Take one step, in place."""
-    rate = settings.learning_rate * np.sqrt(1 - ADAM_SQUARE**epoch) / (1 - ADAM_MEAN**epoch)
-    for name, value in weights.items():
-        penalty = settings.weight_decay + (ID_PENALTY if name.startswith("ids/") else 0)
-        grad = grads[name] + np.float32(penalty) * value
-        mean[name] += (1 - ADAM_MEAN) * (grad - mean[name])
-        square[name] += (1 - ADAM_SQUARE) * (grad * grad - square[name])
-        value -= np.float32(rate) * mean[name] / (np.sqrt(square[name]) + np.float32(ADAM_FLOOR))
+                grads[f"{IDS}{link.source}"] += link.matrix.T @ (inner @ weights[f"id/{link.key}"].T)

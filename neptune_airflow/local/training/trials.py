@@ -15,33 +15,16 @@ from typing import Any
 import numpy as np
 
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.training import problem, rgcn
-from neptune_airflow.local.training.hyperparameters import Settings
-from neptune_airflow.local.training.metrics import Metric
+from neptune_airflow.local.training.family import Family, Trial
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training with its own hyperparameters.
-
-    :param values: the hyperparameters by Neptune ML's names.
-    :param weights: the local file that takes the trained weights.
-    """
-
-    number: int
-    values: dict[str, Any]
-    settings: Settings
-    seed: int
-    weights: Path
-
-
-@dataclass(frozen=True)
 class Result:
-    """What came of it.
+    """What came of a trial; its weights lie in the trial's file.
 
-    :param value: the metric on the held-out nodes at the best epoch.
+    :param value: the metric on the held-out split at the best epoch.
     """
 
     trial: Trial
@@ -51,7 +34,7 @@ class Result:
     curve: dict[str, list[float]]
 
 
-def run_all(trials: list[Trial], metric: Metric, graph: Path, info: Path, parallel: int) -> Iterator[Result]:
+def run_all(family: Family, trials: list[Trial], graph: Path, info: Path, parallel: int) -> Iterator[Result]:
     """Run trials, so many at a time, and give each result as it comes.
 
     :raises StepFailed: when a process dies, say for want of memory.
@@ -59,9 +42,9 @@ def run_all(trials: list[Trial], metric: Metric, graph: Path, info: Path, parall
     # Fresh interpreters, not forks: BLAS reads its thread count when numpy loads, and this process may have threads.
     with (
         _environment(ONE_THREAD),
-        ProcessPoolExecutor(parallel, get_context("spawn"), initializer=_load, initargs=(graph, info)) as pool,
+        ProcessPoolExecutor(parallel, get_context("spawn"), initializer=_load, initargs=(family, graph, info)) as pool,
     ):
-        running = [pool.submit(_train, trial, metric) for trial in trials]
+        running = [pool.submit(_train, trial) for trial in trials]
         try:
             for done in as_completed(running):
                 yield done.result()
@@ -87,15 +70,16 @@ def _environment(names: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-_loaded: list[problem.Problem] = []
-"""In a trial's process: the problem, read once for all its trials."""
+_loaded: list[tuple[Family, Any]] = []
+"""In a trial's process: the family and the problem, read once for all its trials."""
 
 
-def _load(graph: Path, info: Path) -> None:
-    _loaded.append(problem.load(graph, info))
+def _load(family: Family, graph: Path, info: Path) -> None:
+    _loaded.append((family, family.load(graph, info)))
 
 
-def _train(trial: Trial, metric: Metric) -> Result:
-    made = rgcn.fit(_loaded[0], trial.settings, metric, trial.seed)
+def _train(trial: Trial) -> Result:
+    family, problem = _loaded[0]
+    made = family.fit(problem, trial)
     np.savez(trial.weights, **made.weights)  # type: ignore[arg-type]
     return Result(trial, made.value, made.best_epoch, round(made.seconds, 3), made.curve)
