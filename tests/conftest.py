@@ -31,8 +31,10 @@ def play() -> Iterator[LocalNeptune]:
     """A running service whose jobs are those of ``play_step``."""
     with pytest.MonkeyPatch.context() as patch:
         here = str(Path(__file__).parent / "local")
+        # Jobs are processes of their own; an endpoint's model is loaded in this one.
+        patch.syspath_prepend(here)
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])))
-        settings = Settings(steps=dict.fromkeys(STEPS, "play_step"), grace=0.3, parallel_jobs=4)
+        settings = Settings(steps=dict.fromkeys(STEPS, "play_step"), grace=0.3, parallel_jobs=4, custom_models=True)
         with LocalNeptune(settings) as running:
             yield running
 

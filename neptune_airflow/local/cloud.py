@@ -1,7 +1,7 @@
-"""The AWS around the service: moto, set up, and kept in step with the jobs.
+"""The AWS around the service: moto, set up, and what jobs need of it.
 
 Everything that AWS's API can say is said through boto3 over HTTP. Only two things need moto's inside: its web
-application, and a SageMaker processing job's status, which moto would call Completed at once.
+application, and the statuses of what `twins` shows in SageMaker.
 """
 
 from __future__ import annotations
@@ -10,35 +10,27 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
-from moto.backends import get_backend
 from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from neptune_airflow.local.registry import Job, State, Status
+from neptune_airflow.local.registry import Job
 from neptune_airflow.local.store import split_uri
+from neptune_airflow.local.twins import ACCOUNT, Twins
 
 logger = logging.getLogger(__name__)
 
-ACCOUNT = "123456789012"
+__all__ = ["ACCOUNT", "CREDENTIALS", "ROLES", "Cloud", "client", "forget", "moto_application", "role_arn"]
+
 ROLES = {"neptune": "NeptuneMLRole", "sagemaker": "NeptuneMLSageMakerRole"}
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 """Any will do: no signature is checked."""
 
-SAGEMAKER_STATUS = {
-    Status.WAITING: "InProgress",
-    Status.RUNNING: "InProgress",
-    Status.STOPPING: "Stopping",
-    Status.STOPPED: "Stopped",
-    Status.COMPLETED: "Completed",
-    Status.FAILED: "Failed",
-}
 LOG_EVENT_BYTES = 200_000
 
 
@@ -75,17 +67,18 @@ class Cloud:
     def __init__(self, endpoint_url: str, region: str, cluster_role: bool) -> None:
         self.region = region
         self.cluster_role = cluster_role
-        self._s3, self._iam, self._logs, self._sagemaker = (
+        self.s3, self._iam, self._logs, self._sagemaker = (
             client(service, endpoint_url, region) for service in ("s3", "iam", "logs", "sagemaker")
         )
         self.instance_types = cache(self._instance_types)
+        self.twins = Twins(region, role_arn("sagemaker"))
 
     def set_up(self, buckets: Iterable[str], log_groups: Iterable[str]) -> None:
         """Make the buckets, the roles and the log groups that are not there yet."""
         place = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
         extra = {} if self.region == "us-east-1" else place
         for bucket in buckets:
-            _unless_there(self._s3.create_bucket, Bucket=bucket, **extra)
+            _unless_there(self.s3.create_bucket, Bucket=bucket, **extra)
         for name in ROLES.values():
             _unless_there(self._iam.create_role, RoleName=name, AssumeRolePolicyDocument=_TRUST)
         for group in log_groups:
@@ -93,7 +86,7 @@ class Cloud:
 
     def bucket_exists(self, bucket: str) -> bool:
         """Say whether a bucket exists."""
-        return _exists(self._s3.head_bucket, Bucket=bucket)
+        return _exists(self.s3.head_bucket, Bucket=bucket)
 
     def role_exists(self, arn: Any) -> bool:
         """Say whether an ARN is that of an IAM role of this account."""
@@ -105,16 +98,19 @@ class Cloud:
         """Give the words of one of SageMaker's instance type lists, as botocore knows them."""
         return frozenset(self._sagemaker.meta.service_model.shape_for(words).enum)
 
-    def delete(self, location: str) -> None:
-        """Delete every object below an S3 location."""
-        bucket, prefix = split_uri(location)
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + "/"):
-            if keys := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
-                self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys})
+    def clean(self, job: Job) -> None:
+        """Delete what a job wrote, and what only shows it in SageMaker."""
+        self.twins.clean(job)
+        if job.output_location:
+            bucket, prefix = split_uri(job.output_location.removesuffix(f"/{job.kind.folder}"))
+            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + "/"):
+                if keys := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
+                    self.s3.delete_objects(Bucket=bucket, Delete={"Objects": keys})
 
     def open_log(self, job: Job) -> None:
         """Begin a job's log stream."""
-        group, stream = job.kind.log_group, job.log_stream
+        group, stream = job.log_group, job.log_stream
+        _unless_there(self._logs.create_log_group, logGroupName=group)
         _unless_there(self._logs.create_log_stream, logGroupName=group, logStreamName=stream)
 
     def log(self, job: Job, lines: Iterable[str]) -> None:
@@ -122,46 +118,17 @@ class Cloud:
         now = int(time.time() * 1000)
         events = [{"timestamp": now, "message": line[:LOG_EVENT_BYTES]} for line in lines if line.strip()]
         if events:
-            stream = {"logGroupName": job.kind.log_group, "logStreamName": job.log_stream}
+            stream = {"logGroupName": job.log_group, "logStreamName": job.log_stream}
             self._logs.put_log_events(**stream, logEvents=events)
 
     def log_url(self, job: Job) -> str:
         """Give the console's address of a job's log, as AWS writes it."""
         console = f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region={self.region}"
-        return f"{console}#logStream:group={job.kind.log_group};prefix={job.name}"
+        return f"{console}#logStream:group={job.log_group};prefix={job.name}"
 
     def arn(self, resource: str, name: str) -> str:
         """Give the ARN of a SageMaker resource, such as a ``processing-job``."""
         return f"arn:aws:sagemaker:{self.region}:{ACCOUNT}:{resource}/{name}"
-
-    def mirror(self, job: Job, state: State) -> None:
-        """Show a job in SageMaker as the processing job that it would be there."""
-        if not job.kind.sagemaker:
-            return
-        backend: Any = get_backend("sagemaker")[ACCOUNT][self.region]
-        twin = backend.processing_jobs.get(job.name) or _twin(backend, job)
-        twin.processing_job_status = SAGEMAKER_STATUS[state.status]
-        twin.last_modified_time = datetime.now(UTC)
-        twin.processing_end_time = twin.last_modified_time if state.status.ended else None
-        if state.reason:
-            twin.failure_reason = state.reason
-
-
-def _twin(backend: Any, job: Job) -> Any:
-    instance = job.request.get("processingInstanceType") or job.request.get("baseProcessingInstanceType")
-    return backend.create_processing_job(
-        app_specification={"ImageUri": "neptune-ml-local"},
-        experiment_config={},
-        network_config={},
-        processing_inputs=[],
-        processing_job_name=job.name,
-        processing_output_config={
-            "Outputs": [{"OutputName": "output", "S3Output": {"S3Uri": job.output_location}}],
-        },
-        role_arn=job.request.get("sagemakerIamRoleArn", role_arn("sagemaker")),
-        tags=[{"Key": "neptune-ml-job-id", "Value": job.id}, {"Key": "instance-type", "Value": instance or "auto"}],
-        stopping_condition={"MaxRuntimeInSeconds": job.timeout or 0},
-    )
 
 
 def _exists(question: Callable[..., Any], **about: Any) -> bool:

@@ -7,13 +7,15 @@ from werkzeug.wrappers import Request
 from neptune_airflow.local.faults import Faults
 from neptune_airflow.local.ledger import Ledger
 from neptune_airflow.local.refusals import BAD_METHOD, BAD_ROUTE, Refusal, RefusedError
-from neptune_airflow.local.wire import Answer, json_object, neptune_error
+from neptune_airflow.local.wire import NEPTUNE, Answer, json_object, neptune_error
 
 BODY_LIMIT = 1 << 20
 
 
 class ControlApi:
     """Faults and the ledger."""
+
+    signers = NEPTUNE
 
     def __init__(self, faults: Faults, ledger: Ledger) -> None:
         self._faults, self._ledger = faults, ledger

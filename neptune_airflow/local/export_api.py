@@ -9,11 +9,11 @@ from typing import Any
 from werkzeug.wrappers import Request
 
 from neptune_airflow.local.kinds import KINDS, operation
-from neptune_airflow.local.ml_api import Services
 from neptune_airflow.local.refusals import UNKNOWN_ID, Refusal, RefusedError
 from neptune_airflow.local.registry import Job, Status
+from neptune_airflow.local.services import Services
 from neptune_airflow.local.store import join, split_uri
-from neptune_airflow.local.wire import Answer, Call, json_object, new_id, truth
+from neptune_airflow.local.wire import NEPTUNE, Answer, Call, json_object, new_id, truth
 
 ROUTE = re.compile(r"/[^/]+/neptune-export(?:/(?P<id>[^/]+))?/?")
 METHODS = {("POST", False): "Start", ("GET", True): "Get", ("DELETE", True): "Cancel"}
@@ -37,6 +37,8 @@ ENDED = Refusal("BadRequestException", "The export job has already succeeded or 
 
 class ExportApi:
     """Start, status and cancel of exports; the service picks the ids."""
+
+    signers = NEPTUNE
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -99,8 +101,8 @@ class ExportApi:
         return body
 
     def _cancel(self, job_id: str) -> dict[str, Any]:
-        job = self._find(job_id)
-        if self._services.registry.stop(job, refusal=ENDED):
+        self._find(job_id)
+        if job := self._services.registry.stop(KIND.name, job_id, refusal=ENDED):
             self._services.runner.stop(job)
         return self._get(job_id)
 

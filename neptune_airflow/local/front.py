@@ -12,6 +12,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from neptune_airflow.local.faults import Faults
+from neptune_airflow.local.kinds import KINDS
 from neptune_airflow.local.ledger import Ledger
 from neptune_airflow.local.refusals import BROKEN, Refusal, RefusedError
 from neptune_airflow.local.wire import Answer, Api, Call, new_id
@@ -19,8 +20,11 @@ from neptune_airflow.local.wire import Answer, Api, Call, new_id
 logger = logging.getLogger(__name__)
 
 SIGNED_FOR = re.compile(r"Credential=[^,\s]+/(?P<service>[^/,\s]+)/aws4_request")
-OUR_SERVICES = ("neptune-db", "execute-api")
+MOTO_ALONE = ("s3", "iam", "logs")
+"""Services that are needed before the APIs are open."""
 START_UP_SECONDS = 60
+HOLDERS = {kind.holder for kind in KINDS.values()}
+"""Fields of status answers whose value has a status of its own."""
 
 
 class DroppedError(ConnectionAbortedError):
@@ -49,20 +53,17 @@ class Front:
         self._closing.set()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if not self._signed_for_others(environ):
+        signed = SIGNED_FOR.search(environ.get("HTTP_AUTHORIZATION", ""))
+        service = signed and signed["service"]
+        if service not in MOTO_ALONE:
             self._open.wait(START_UP_SECONDS)
             request = Request(environ)
             for api in self._apis:
-                if api.owns(request.path):
+                # A bucket may hold ``neptune-export``, or be called ``local``.
+                if (service is None or service in api.signers) and api.owns(request.path):
                     return self._answer(api, request)(environ, start_response)
         answer: Iterable[bytes] = self._moto(environ, start_response)
         return answer
-
-    @staticmethod
-    def _signed_for_others(environ: dict[str, Any]) -> bool:
-        """Whether the signature names another service: a bucket may hold ``neptune-export``, or be called ``local``."""
-        signed = SIGNED_FOR.search(environ.get("HTTP_AUTHORIZATION", ""))
-        return signed is not None and signed["service"] not in OUR_SERVICES
 
     def _answer(self, api: Api, request: Request) -> Response:
         request_id = new_id()
@@ -114,5 +115,5 @@ def _refusal(error: dict[str, Any]) -> Refusal:
 
 def _with_status(body: dict[str, Any], word: str) -> dict[str, Any]:
     """Give a status answer with another word, at the top and in the job within."""
-    inner = {name: value | {"status": word} for name, value in body.items() if name == "processingJob"}
+    inner = {name: value | {"status": word} for name, value in body.items() if name in HOLDERS}
     return body | inner | {"status": word}

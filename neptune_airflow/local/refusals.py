@@ -78,14 +78,32 @@ BAD_S3 = Refusal(
 PROCESSING_NOT_COMPLETED = Refusal("BadRequestException", "Provided MLDataProcessing job is not completed.")
 TRAINING_NOT_COMPLETED = Refusal("BadRequestException", "Provided ModelTraining job has not completed.")
 UNKNOWN_TRAINING = Refusal("BadRequestException", "Provided MLModelTraining job doesn't exist.")
+UNKNOWN_TRANSFORM = Refusal("BadRequestException", "Provided ModelTransformJob doesn't exist.")
+UNKNOWN_SAGEMAKER = Refusal("BadRequestException", "Unable to find SageMaker AI resource. Please check your input.")
+SAGEMAKER_NOT_COMPLETED = Refusal("BadRequestException", "Provided SageMaker AI Training job has not completed.")
 UNKNOWN_ROLE = Refusal("BadRequestException", "Unable to load credentials for role: {role}.")
 
 ABSENT = Refusal("MissingParameterException", "Required parameter is missing: {name}.")
 BAD_VALUE = Refusal("InvalidParameterException", "Invalid value for parameter {name}: {value}. Expected {expected}.")
+NO_SOURCE = Refusal("MissingParameterException", "Required parameter is missing: {sources}.")
+TWO_SOURCES = Refusal("InvalidParameterException", "Only one of {sources} can be given.")
+TRANSFORM_NOT_COMPLETED = Refusal("BadRequestException", "Provided ModelTransform job has not completed.")
+IN_PROGRESS = Refusal("BadRequestException", 'Cannot update in-progress endpoint "{name}".')
+NOT_IN_SERVICE = Refusal(
+    "BadRequestException", 'Cannot update endpoint "{name}", for it has failed. Delete it and create it again.'
+)
+CUSTOM_MODEL = Refusal(
+    "UnsupportedOperationException",
+    "{name}: the local service does not run custom models, for they need Python packages of their own. Leave it out to"
+    " use a built-in model, or send the request to Amazon Neptune.",
+)
+NEEDS_CUSTOM_TRANSFORM = Refusal(
+    "MissingParameterException",
+    "Required parameter is missing: customModelTransformParameters. The model of {name} is a custom one.",
+)
 NOT_AN_OBJECT = Refusal("BadRequestException", "The request body must be a JSON object.")
 TOO_LARGE = Refusal("BadRequestException", "The request body is larger than {limit} bytes.", 413)
 BAD_ROUTE = Refusal("BadRequestException", "Bad route: {path}", 404)
 BAD_METHOD = Refusal("MethodNotAllowedException", "{method} is not allowed on {path}.")
-NOT_YET = Refusal("UnsupportedOperationException", "{what} are not part of this version of the local service.")
 STOPPING = Refusal("InternalFailureException", "The service is stopping.")
 BROKEN = Refusal("InternalFailureException", "The service failed to answer: {reason}")

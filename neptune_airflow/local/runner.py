@@ -1,5 +1,7 @@
 """Runs jobs: each in a child process of its own, a few at a time, with a time-out, until it ends or is stopped.
 
+An endpoint's model alone is loaded in this process, for it stays there to answer.
+
 One event loop in one thread keeps watch, so that a thousand waiting jobs cost no threads; whatever blocks goes to a
 small pool.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import logging
 import os
@@ -16,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +29,8 @@ from neptune_airflow.local.cloud import CREDENTIALS, Cloud
 from neptune_airflow.local.refusals import STOPPING, RefusedError
 from neptune_airflow.local.registry import Job, Registry, State, Status
 from neptune_airflow.local.settings import Settings
+from neptune_airflow.local.step import Step, StepFailed
+from neptune_airflow.local.store import Store
 from neptune_airflow.local.worker import ORDER, OUTCOME
 
 logger = logging.getLogger(__name__)
@@ -65,7 +71,7 @@ class Runner:
         asyncio.run_coroutine_threadsafe(self._live(job), self._loop)
 
     def stop(self, job: Job) -> None:
-        """Stop a job's process; its status says when that is done."""
+        """Stop a job's process, or end what it has in service; its status says when that is done."""
         self._loop.call_soon_threadsafe(self._cancel, job)
 
     def close(self) -> None:
@@ -79,14 +85,14 @@ class Runner:
 
     async def _stop_all(self) -> None:
         for job, work in list(self._lives.values()):
-            if not job.state.status.ended and self._registry.stop(job):
+            if not work.done() and self._registry.stop(job.kind.name, job.id):
                 work.cancel()
         await asyncio.gather(*self._lives, return_exceptions=True)
 
     def _cancel(self, stopped: Job) -> None:
-        for job, work in self._lives.values():
-            if job is stopped:
-                work.cancel()
+        """Cancel a job's work; where that is done already, its end is a life of its own."""
+        if not any(job is stopped and work.cancel() for job, work in self._lives.values()):
+            self._loop.create_task(self._live(stopped))
 
     async def _live(self, job: Job) -> None:
         """A job from its acceptance to its end. Only ``work`` is ever cancelled, and only once."""
@@ -109,7 +115,7 @@ class Runner:
     def _finish(self, job: Job, outcome: State) -> None:
         if job.clean:
             try:
-                self._cloud.delete(job.output_location.removesuffix(f"/{job.kind.folder}"))
+                self._cloud.clean(job)
             except Exception:
                 logger.exception("the files of %s could not be deleted", job.name)
         self._registry.end(job, outcome)
@@ -125,8 +131,26 @@ class Runner:
             if reason := job.quirk.get("fail"):
                 await self._in_thread(self._cloud.log, job, [reason])
                 return State(Status.FAILED, reason)
+            if job.kind.lasts:
+                return await self._in_thread(self._put_in_service, job)
             with tempfile.TemporaryDirectory(prefix="neptune-ml-job-", ignore_cleanup_errors=True) as scratch:
                 return await self._in_child(job, Path(scratch))
+
+    def _put_in_service(self, job: Job) -> State:
+        """Load a model in this process, where the invocations come."""
+        order = self._order(job)
+        module = order.pop("module")
+        store = Store(order.pop("endpoint_url"), order.pop("region"), self._cloud.s3)
+        step = Step(**order, store=store, log=lambda line: self._cloud.log(job, [line]))
+        try:
+            return State(Status.COMPLETED, result=importlib.import_module(module).load(step))
+        except StepFailed as failure:
+            reason = str(failure)
+        except Exception as error:
+            reason = traceback.format_exception_only(error)[-1].strip()
+            self._cloud.log(job, traceback.format_exc().splitlines())
+        self._cloud.log(job, [reason])
+        return State(Status.FAILED, reason)
 
     async def _in_child(self, job: Job, scratch: Path) -> State:
         (scratch / ORDER).write_text(json.dumps(self._order(job)))

@@ -19,9 +19,11 @@ from neptune_airflow.local.faults import Faults
 from neptune_airflow.local.front import Front
 from neptune_airflow.local.kinds import KINDS
 from neptune_airflow.local.ledger import Ledger
-from neptune_airflow.local.ml_api import MlApi, Services
+from neptune_airflow.local.ml_api import MlApi
 from neptune_airflow.local.registry import Job, Registry, Status
 from neptune_airflow.local.runner import Runner
+from neptune_airflow.local.runtime_api import InvocationApi
+from neptune_airflow.local.services import Services
 from neptune_airflow.local.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -96,11 +98,13 @@ class LocalNeptune:
     def _open(self) -> None:
         settings = self.settings
         cloud = Cloud(self.endpoint_url, settings.region, settings.cluster_role)
-        cloud.set_up(settings.buckets, sorted({kind.log_group for kind in KINDS.values()}))
-        self._registry.listeners += [cloud.mirror, self._ledger.changed]
+        groups = {kind.log_group for kind in KINDS.values()}
+        cloud.set_up(settings.buckets, sorted(group for group in groups if "{" not in group))
+        self._registry.listeners += [cloud.twins.show, self._ledger.changed]
         self._runner = Runner(settings, self._registry, cloud, self.endpoint_url)
         services = Services(settings, self._registry, self._runner, cloud, self._faults)
-        self._front.open(MlApi(services), ExportApi(services), ControlApi(self._faults, self._ledger))
+        control = ControlApi(self._faults, self._ledger)
+        self._front.open(MlApi(services), ExportApi(services), InvocationApi(services), control)
 
     def stop(self) -> None:
         """Stop every job, then the service; no process and no open port is left."""
@@ -118,7 +122,7 @@ class LocalNeptune:
                 aws.forget()
 
     def client(self, service: str) -> Any:
-        """Give a boto3 client of the service: ``neptunedata``, ``s3``, ``logs``, ``sagemaker``, ``iam``, ``sts``."""
+        """Give a boto3 client of the service: ``neptunedata``, ``s3``, ``logs``, ``sagemaker``, ``iam`` and so on."""
         return aws.client(service, self.endpoint_url, self.settings.region)
 
     @property
@@ -152,7 +156,8 @@ class LocalNeptune:
     def wait_for(self, kind: str, job_id: str, *statuses: Status, timeout: float = 30) -> Job:
         """Wait until a job has one of some statuses, by default any final one.
 
-        :param kind: ``dataprocessing``, ``modeltraining`` or ``export``.
+        :param kind: ``dataprocessing``, ``modeltraining``, ``modeltransform``, ``endpoints`` or ``export``. An endpoint
+            in service is ``Status.COMPLETED``, one that was deleted ``Status.STOPPED``.
         :param timeout: seconds.
         :raises TimeoutError: when it has not in time.
         """

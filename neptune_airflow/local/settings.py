@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 STEPS: Mapping[str, str] = {
     "dataprocessing": "neptune_airflow.local.processing.job",
     "modeltraining": "neptune_airflow.local.training.job",
+    "modeltransform": "neptune_airflow.local.transform.job",
+    "endpoints": "neptune_airflow.local.serving.endpoint",
     "export": "neptune_airflow.local.export.job",
 }
-"""The module whose ``run(step)`` does the work of each kind of job."""
+"""The module whose ``run(step)`` does the work of a kind of job; for endpoints, ``load(step)`` gives a `Model`."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Settings:
     :param grace: seconds that a stopped job's processes have between SIGTERM and SIGKILL.
     :param body_limit: largest accepted request body, in bytes, of the ML and export APIs.
     :param steps: the module of each kind of job, for tests that bring their own.
+    :param custom_models: whether requests for custom models are taken. The service's own steps run none, so this is for
+        steps of one's own.
     """
 
     host: str = "127.0.0.1"
@@ -40,3 +44,4 @@ class Settings:
     grace: float = 3.0
     body_limit: int = 1 << 20
     steps: Mapping[str, str] = field(default_factory=lambda: STEPS)
+    custom_models: bool = False

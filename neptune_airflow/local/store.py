@@ -34,13 +34,19 @@ def join(base: str, *parts: str) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """S3 at ``endpoint_url`` (AWS's own when None); anything that is not an S3 URI is a local path."""
+    """S3 at ``endpoint_url`` (AWS's own when None); anything that is not an S3 URI is a local path.
+
+    :param client: a boto3 client to use instead of one from the environment's credentials.
+    """
 
     endpoint_url: str | None = None
     region: str = "us-east-1"
+    client: Any = None
 
     @cached_property
     def _s3(self) -> Any:
+        if self.client is not None:
+            return self.client
         import boto3
 
         return boto3.client("s3", endpoint_url=self.endpoint_url, region_name=self.region)

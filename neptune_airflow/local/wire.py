@@ -1,17 +1,20 @@
-"""HTTP as the three APIs of the service see it: a call, its answer, and the request's body."""
+"""HTTP as the APIs of the service see it: a call, its answer, and the request's body."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from neptune_airflow.local.refusals import NOT_AN_OBJECT, TOO_LARGE, Refusal, RefusedError
+
+NEPTUNE = frozenset({"neptune-db", "execute-api"})
+"""The services for which requests to Neptune and to the export service are signed."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,22 @@ class Answer:
     body: Any
     status: int = 200
     content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def response(self, request_id: str) -> Response:
         """Give it as HTTP."""
         text = self.body if isinstance(self.body, str) else json.dumps(self.body)
-        headers = {"x-amzn-RequestId": request_id}
+        headers = {"x-amzn-RequestId": request_id, **self.headers}
         return Response(text, self.status, headers, content_type=self.content_type)
 
 
 class Api(Protocol):
-    """One of the APIs that share the port."""
+    """One of the APIs that share the port.
+
+    :param signers: the names of the services for which a signature may be; unsigned requests are answered too.
+    """
+
+    signers: frozenset[str]
 
     def owns(self, path: str) -> bool:
         """Whether a path belongs to it."""

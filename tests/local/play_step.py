@@ -1,4 +1,7 @@
-"""A step that does as it is told, by the request's ``configFileName``."""
+"""A step that does as it is told, by the request's ``configFileName``.
+
+An endpoint so made answers an invocation with the payload and the locations that it was given.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from neptune_airflow.local.step import Step, StepFailed
+from neptune_airflow.local.step import Model, Step, StepFailed
 from neptune_airflow.local.store import join
 
 
@@ -112,3 +115,8 @@ ACTIONS = {
 
 def run(step: Step) -> dict[str, Any]:
     return ACTIONS[step.request.get("configFileName", "nothing")](step)
+
+
+def load(step: Step) -> Model:
+    run(step)
+    return lambda payload: {"payload": payload, "inputs": step.inputs}

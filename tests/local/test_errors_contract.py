@@ -49,12 +49,3 @@ def test_an_error_that_boto3_does_not_know(play: LocalNeptune, ml: Any) -> None:
     assert caught.value.response["Error"]["Code"] == "NewException"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 418
     assert b"unheard of" in bodies[0]
-
-
-@pytest.mark.parametrize(
-    "call", ["list_ml_model_transform_jobs", "list_ml_endpoints"], ids=["modeltransform", "endpoints"]
-)
-def test_what_this_version_cannot_do(ml: Any, call: str) -> None:
-    with pytest.raises(ml.exceptions.UnsupportedOperationException) as caught:
-        getattr(ml, call)()
-    assert caught.value.response["detailedMessage"].endswith("are not part of this version of the local service.")

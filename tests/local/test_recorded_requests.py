@@ -12,6 +12,7 @@ import pytest
 from service_clients import SAMPLES
 
 from neptune_airflow.local import cloud
+from neptune_airflow.local.kinds import KINDS, operation
 from neptune_airflow.local.registry import Status
 from neptune_airflow.local.server import LocalNeptune
 
@@ -19,6 +20,19 @@ FILES = sorted((SAMPLES / "requests").glob("*.jsonl"))
 pytestmark = pytest.mark.skipif(not FILES, reason="the recorded requests are not here")
 UNKNOWN = "Invalid ID provided. Please check whether a resource with the given ID exists."
 HOP_BY_HOP = ("host", "content-length", "connection")
+KIND_OF = {
+    "dp1": "dataprocessing",
+    "p0": "dataprocessing",
+    "mt1": "modeltraining",
+    "x1": "modeltransform",
+    "e1": "endpoints",
+}
+DESCRIBED = {
+    "dataprocessing": {"processingJob"},
+    "modeltraining": {"processingJob", "hpoJob", "modelTransformJob", "mlModels"},
+    "modeltransform": {"processingJob", "baseProcessingJob", "remoteModelTransformJob", "models"},
+    "endpoints": {"endpoint", "endpointConfig"},
+}
 IN, OUT = "s3://neptune-ml/in", "s3://neptune-ml/out"
 
 
@@ -35,36 +49,61 @@ def settled(line: str, mark: str) -> dict[str, Any]:
         ("arn:aws:iam::000000000000:role/N", cloud.role_arn("neptune")),
         ("arn:aws:iam::000000000000:role/S", cloud.role_arn("sagemaker")),
         (quote("arn:aws:iam::000000000000:role/N", safe=""), quote(cloud.role_arn("neptune"), safe="")),
-        ("dp1", f"dp1-{mark}"),
-        ("p0", f"p0-{mark}"),
-        ("mt1", f"mt1-{mark}"),
     ):
         line = line.replace(invented, real)
+    line = re.sub(rf'(?<=["/])({"|".join(KIND_OF)})(?=[\\\\"])', rf"\1-{mark}", line)
     request: dict[str, Any] = json.loads(line)
     return request
 
 
 def prepare(service: LocalNeptune, request: dict[str, Any]) -> None:
     """Bring about the jobs that a request takes for granted: complete, or running where they are to be cancelled."""
-    ids = re.findall(r"(?:dp1|p0|mt1)-\w+", request["p"] + request["b"])
+    ids = re.findall(rf"(?:{'|'.join(KIND_OF)})-\w+", request["p"] + request["b"])
     mine = json.loads(request["b"]).get("id") if request["m"] == "POST" else None
     for job_id in sorted(set(ids) - {mine}):
-        if request["m"] == "DELETE":
-            service.fault("StartMLDataProcessingJob", id=job_id, never_ends=True)
-            service.fault("StartMLModelTrainingJob", id=job_id, never_ends=True)
-        begin(service, job_id, Status.RUNNING if request["m"] == "DELETE" else Status.COMPLETED)
+        kind = kind_of(job_id)
+        if request["m"] == "DELETE" and kind != "endpoints":
+            service.fault(operation("Start", KINDS[kind]), id=job_id, never_ends=True)
+            begin(service, job_id, Status.RUNNING)
+        else:
+            begin(service, job_id, Status.COMPLETED)
+
+
+def kind_of(job_id: str) -> str:
+    return KIND_OF[job_id.partition("-")[0]]
 
 
 def begin(service: LocalNeptune, job_id: str, status: Status) -> None:
-    """Start a job and wait for a status."""
-    neptune = service.client("neptunedata")
-    if job_id.startswith("mt1"):
-        begin(service, f"for-{job_id}", Status.COMPLETED)
-        neptune.start_ml_model_training_job(id=job_id, dataProcessingJobId=f"for-{job_id}", trainModelS3Location=OUT)
-        service.wait_for("modeltraining", job_id, status)
-    else:
+    """Start a job, after those that it needs, and wait for a status."""
+    neptune, kind, mark = service.client("neptunedata"), kind_of(job_id), job_id.partition("-")[2]
+    earlier = {"modeltraining": ["dp1"], "modeltransform": ["dp1", "mt1"], "endpoints": ["mt1"]}.get(kind, [])
+    for prefix in earlier:
+        if f"{prefix}-{mark}" not in neptune_ids(neptune, KIND_OF[prefix]):
+            begin(service, f"{prefix}-{mark}", Status.COMPLETED)
+    processed, trained = f"dp1-{mark}", f"mt1-{mark}"
+    if kind == "dataprocessing":
         neptune.start_ml_data_processing_job(id=job_id, inputDataS3Location=IN, processedDataS3Location=OUT)
-        service.wait_for("dataprocessing", job_id, status)
+    elif kind == "modeltraining":
+        neptune.start_ml_model_training_job(id=job_id, dataProcessingJobId=processed, trainModelS3Location=OUT)
+    elif kind == "modeltransform":
+        neptune.start_ml_model_transform_job(
+            id=job_id,
+            dataProcessingJobId=processed,
+            mlModelTrainingJobId=trained,
+            modelTransformOutputS3Location=OUT,
+        )
+    else:
+        neptune.create_ml_endpoint(id=job_id, mlModelTrainingJobId=trained)
+    service.wait_for(kind, job_id, status)
+
+
+def neptune_ids(neptune: Any, kind: str) -> list[str]:
+    lists = {
+        "dataprocessing": neptune.list_ml_data_processing_jobs,
+        "modeltraining": neptune.list_ml_model_training_jobs,
+    }
+    ids: list[str] = lists[kind](maxItems=1024)["ids"]
+    return ids
 
 
 def replay(service: LocalNeptune, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -87,17 +126,14 @@ def expected(request: dict[str, Any]) -> tuple[int, set[str], str | None]:
     method, (kind, *ids) = request["m"], request["p"].removeprefix("/ml/").split("/")
     if request["p"].startswith("/v1/"):
         return (200, {"jobName", "jobId"}, None) if method == "POST" else (404, {"message"}, None)
-    if kind in ("modeltransform", "endpoints"):
-        return 400, error, "are not part of this version of the local service."
     if "maxItems=2000" in request["q"]:
         return 400, error, "Expected a whole number from 1 to 1024."
-    if ids and not ids[0].startswith(("dp1-", "mt1-")):
+    if ids and ids[0].partition("-")[0] not in KIND_OF:
         return 400, error, UNKNOWN
-    training = {"hpoJob", "modelTransformJob", "mlModels"} if kind == "modeltraining" else set()
     keys = {
         "POST": {"id", "arn", "creationTimeInMillis"},
         "DELETE": {"status"},
-        "GET": {"id", "status", "processingJob"} | training if ids else {"ids"},
+        "GET": {"id", "status"} | DESCRIBED[kind] if ids else {"ids"},
     }
     return 200, keys[method], None
 
