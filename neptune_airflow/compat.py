@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
-from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue
+from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, TaskGroup
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
@@ -68,6 +68,28 @@ def own_xcom(context: Context, key: str) -> Any:
     return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
 
 
+def earlier_result(context: Context) -> dict[str, Any] | None:
+    """Give what this task returned in the newest earlier run of its DAG in which it returned something."""
+    ti = context["ti"]
+    result = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, include_prior_dates=True)
+    return result if isinstance(result, dict) else None
+
+
+def tell_assets(context: Context, outlets: Sequence[Any], extra: dict[str, Any], uri: str | None) -> None:
+    """Put a job into the events of a task's assets, and under its aliases an asset for what the job has written.
+
+    :param uri: what an alias's asset is; None leaves aliases alone.
+    """
+    from airflow.sdk import Asset, AssetAlias
+
+    for outlet in outlets:
+        if isinstance(outlet, AssetAlias):
+            if uri:
+                context["outlet_events"][outlet].add(Asset(uri), extra=extra)
+        elif isinstance(outlet, Asset):
+            context["outlet_events"][outlet].extra.update(extra)
+
+
 def own_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     """Take from a task's ``params``, into which Airflow has merged its DAG's, those that were given to the task."""
     from airflow.sdk.definitions.param import ParamsDict
@@ -114,12 +136,15 @@ __all__ = [
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "TaskDeferred",
+    "TaskGroup",
     "default_deferrable",
+    "earlier_result",
     "is_still_deferred",
     "own_params",
     "own_xcom",
     "recall",
     "remember",
     "stored_link",
+    "tell_assets",
     "triggers_are_told_of_kills",
 ]

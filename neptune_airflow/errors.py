@@ -45,6 +45,10 @@ class NeptuneMLTimeoutError(NeptuneMLError):
     """The job did not end before the deadline."""
 
 
+class NeptuneMLMetricsError(NeptuneMLError):
+    """A training's metrics are not there, or not the one that was asked for."""
+
+
 class NeptuneMLKilledError(NeptuneMLError):
     """Airflow killed the task while it waited."""
 

@@ -46,6 +46,17 @@ ML_WORDS = MappingProxyType(
         "stopped": Phase.STOPPED,
     }
 )
+# An endpoint that rolls an update back is in service again afterwards, with the model that it had.
+ENDPOINT_WORDS = MappingProxyType(
+    {
+        **dict.fromkeys(("creating", "updating", "systemupdating", "rollingback"), Phase.ACTIVE),
+        "deleting": Phase.STOPPING,
+        "inservice": Phase.SUCCEEDED,
+        **dict.fromkeys(("failed", "outofservice", "updaterollbackfailed"), Phase.FAILED),
+    }
+)
+DELETED = "Deleted"
+DELETION_WORDS = MappingProxyType({**dict.fromkeys(ENDPOINT_WORDS, Phase.ACTIVE), DELETED.lower(): Phase.SUCCEEDED})
 # The export service runs on AWS Batch; https://docs.aws.amazon.com/neptune/latest/userguide/export-service-run-export.html
 EXPORT_WORDS = MappingProxyType(
     {
@@ -70,12 +81,17 @@ class JobKind:
     :param parts: the keys of an answer that hold a resource, the job's own first; old spellings count.
     :param id_key, name_key, output_key, log_key: where an answer says these.
     :param output_name: a further name under which a task's result gives the job's output location.
+    :param id_argument: what the id is called in the arguments of operators and sensors.
     :param caller_names_it: whether the caller chooses the id, so that a task can ask for its own job after a crash.
     :param timeout_field: the request's field with the job's own time-out in seconds.
     :param default_timeout: the service's default for it, in seconds.
     :param rounds_fields: how many parts the time-out applies to one after another: (all, at once).
     :param console_page: the SageMaker console's page for it.
-    :param log_group: its CloudWatch log group.
+    :param log_group: its CloudWatch log group; ``{name}`` stands for the resource's name.
+    :param log_streams: what the names of its log streams begin with.
+    :param metrics_files: the files below its output with its metrics, by the name that a result gives them.
+    :param removal: for what goes on, and costs, once it has succeeded: the kind of job that takes it away.
+    :param gone: the status of one that the service does not know, where that is an answer and not an error.
     """
 
     name: str
@@ -89,16 +105,27 @@ class JobKind:
     output_key: str = "outputLocation"
     log_key: str = "cloudwatchLogUrl"
     output_name: str | None = None
+    id_argument: str = "job_id"
     caller_names_it: bool = True
     timeout_field: str | None = None
     default_timeout: int = 86_400
     rounds_fields: tuple[str, str] | None = None
     console_page: str | None = "processing-jobs"
     log_group: str | None = "/aws/sagemaker/ProcessingJobs"
+    log_streams: str = "{name}"
+    metrics_files: Mapping[str, str] = field(default_factory=dict)
+    removal: str | None = None
+    gone: str | None = None
 
     def phase(self, status: str | None) -> Phase:
         """Say what a status word means; a word that nobody documented is `Phase.UNKNOWN`."""
         return self.words.get((status or "").lower(), Phase.UNKNOWN)
+
+    def log_place(self, name: str | None) -> tuple[str | None, str]:
+        """Give the CloudWatch log group of a resource, and what the names of its streams begin with."""
+        if not self.log_group or not name:
+            return None, ""
+        return self.log_group.format(name=name), self.log_streams.format(name=name)
 
     def longest(self, request: Mapping[str, Any]) -> int:
         """Give the time in seconds after which the service itself would have ended the job of this request."""
@@ -135,6 +162,50 @@ MODEL_TRAINING = JobKind(
     parts=("processingJob", "processingJobDefinition", "hpoJob", "modelTransformJob"),
     timeout_field="trainingTimeOutInSeconds",
     rounds_fields=("maxHPONumberOfTrainingJobs", "maxHPOParallelTrainingJobs"),
+    metrics_files={"eval": "eval_metrics_info.json", "test": "test_metrics_info.json"},
+)
+MODEL_TRANSFORM = JobKind(
+    name="model_transform",
+    title="model transform job",
+    service="neptune-db",
+    operations={
+        "start": "start_ml_model_transform_job",
+        "describe": "get_ml_model_transform_job",
+        "list": "list_ml_model_transform_jobs",
+        "cancel": "cancel_ml_model_transform_job",
+    },
+    parts=("baseProcessingJob", "processingJob", "remoteModelTransformJob"),
+)
+_ENDPOINT: dict[str, Any] = {
+    "service": "neptune-db",
+    "parts": ("endpoint",),
+    "id_argument": "endpoint_id",
+    "console_page": "endpoints",
+    "log_group": "/aws/sagemaker/Endpoints/{name}",
+    "log_streams": "",
+}
+ENDPOINT = JobKind(
+    name="endpoint",
+    title="endpoint",
+    operations={
+        "start": "create_ml_endpoint",
+        "describe": "get_ml_endpoint",
+        "list": "list_ml_endpoints",
+        "cancel": "delete_ml_endpoint",
+    },
+    words=ENDPOINT_WORDS,
+    default_timeout=3600,
+    removal="endpoint_deletion",
+    **_ENDPOINT,
+)
+ENDPOINT_DELETION = JobKind(
+    name="endpoint_deletion",
+    title="deletion of the endpoint",
+    operations={"start": "delete_ml_endpoint", "describe": "get_ml_endpoint"},
+    words=DELETION_WORDS,
+    default_timeout=600,
+    gone=DELETED,
+    **_ENDPOINT,
 )
 EXPORT = JobKind(
     name="export",
@@ -151,7 +222,9 @@ EXPORT = JobKind(
     console_page=None,
     log_group=None,
 )
-KINDS: Mapping[str, JobKind] = {kind.name: kind for kind in (DATA_PROCESSING, MODEL_TRAINING, EXPORT)}
+KINDS: Mapping[str, JobKind] = {
+    kind.name: kind for kind in (DATA_PROCESSING, MODEL_TRAINING, MODEL_TRANSFORM, ENDPOINT, ENDPOINT_DELETION, EXPORT)
+}
 
 
 @dataclass(frozen=True)
@@ -164,6 +237,8 @@ class Job:
     :param arn, name: of the SageMaker resource.
     :param output_location: the S3 URI of what it writes.
     :param failure_reason, log_url: given for failed jobs.
+    :param configuration: the name of an endpoint's configuration; each update gives it another.
+    :param metrics: what a training's files of metrics say, by file: ``{"eval": {"acc": 0.9}, "test": {…}}``.
     """
 
     kind: str
@@ -174,6 +249,8 @@ class Job:
     output_location: str | None = None
     failure_reason: str | None = None
     log_url: str | None = None
+    configuration: str | None = None
+    metrics: dict[str, Any] | None = None
 
     @property
     def phase(self) -> Phase:
@@ -197,9 +274,10 @@ class Job:
             output_location=said(kind.output_key),
             failure_reason=said("failureReason"),
             log_url=said(kind.log_key),
+            configuration=(answer.get("endpointConfig") or {}).get("name"),
         )
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """Give what is known, as a task returns it and an event carries it."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
         alias = KINDS[self.kind].output_name
@@ -250,11 +328,16 @@ class Attempt:
         for number in range(self.try_number, 0, -1):
             yield number, self.job_id(number)
 
-    def next_move(self, number: int, phase: Phase) -> Move:
-        """Decide what to do about the newest job that this task instance has submitted before."""
+    def next_move(self, number: int, phase: Phase, lasts: bool = False) -> Move:
+        """Decide what to do about the newest job that this task instance has submitted before.
+
+        :param number: the try that submitted it.
+        :param lasts: whether it goes on, and costs, once it has succeeded (`JobKind.removal`).
+        """
         if number == self.try_number:
             return Move.KEEP
-        return (_OWN if number >= self.first_try else _OLDER).get(phase, Move.SUBMIT)
+        move = (_OWN if number >= self.first_try else _OLDER).get(phase, Move.SUBMIT)
+        return Move.REPLACE if lasts and move is Move.SUBMIT else move
 
 
 class Move(Enum):

@@ -54,16 +54,14 @@ def urls(job: Job, region: str | None) -> dict[str, str]:
     partition, region = _place(job, region)
     console = f"https://{_CONSOLES.get(partition, _CONSOLES['aws'])}"
     kind = KINDS[job.kind]
+    group, streams = kind.log_place(job.name)
+    logs = f"{console}/cloudwatch/home?region={region}#logStream"
     known: dict[str, str | None] = {
         SageMakerJobLink().xcom_key: f"{console}/sagemaker/home?region={region}#/{kind.console_page}/{quote(job.name)}"
         if kind.console_page and job.name
         else None,
         CloudWatchLogLink().xcom_key: job.log_url
-        or (
-            f"{console}/cloudwatch/home?region={region}#logStream:group={kind.log_group};prefix={quote(job.name)}"
-            if kind.log_group and job.name
-            else None
-        ),
+        or (f"{logs}:group={group};prefix={quote(streams)}" if group else None),
         S3OutputLink().xcom_key: _s3_url(console, region, job.output_location),
     }
     return {key: url for key, url in known.items() if url}

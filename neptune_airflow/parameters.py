@@ -17,6 +17,9 @@ from neptune_airflow.jobs import ID_PATTERN
 
 Check = Callable[[Any], Any]
 
+#: Asks for what a task can find out by itself.
+AUTO = "auto"
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -26,12 +29,18 @@ class Parameter:
     :param wire: the field of the request.
     :param check: gives what is sent for a value.
     :param required: whether the API wants it.
+    :param refers_to: the name of the kind of job whose id this is.
+    :param source: whether it is an S3 URI that the job reads.
+    :param auto: whether ``"auto"`` stands for this task's job of an earlier run of the DAG.
     """
 
     name: str
     wire: str
     check: Check
     required: bool = False
+    refers_to: str | None = None
+    source: bool = False
+    auto: bool = False
 
 
 def is_templated(value: Any) -> bool:
@@ -60,6 +69,8 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
         if parameter.required:
             raise NeptuneMLParameterError(f"{where}: {parameter.name} is missing, and the API requires it.")
         return None
+    if parameter.auto and value == AUTO:
+        return value
     try:
         return parameter.check(value)
     except ValueError as error:
@@ -157,35 +168,58 @@ def mapping(value: Any) -> dict[str, Any]:
     return dict(read)
 
 
-def custom_model(value: Any) -> dict[str, Any]:
-    """Where a custom model's scripts lie."""
-    read = mapping(value)
-    known = {"sourceS3DirectoryPath", "trainingEntryPointScript", "transformEntryPointScript"}
-    if set(read) - known:
-        raise ValueError("give no other keys than " + ", ".join(sorted(known)))
-    if "sourceS3DirectoryPath" not in read:
-        raise ValueError("give sourceS3DirectoryPath, the S3 URI of the folder with the scripts")
-    s3_uri(read["sourceS3DirectoryPath"])
-    return read
+def custom_model(*scripts: str) -> Check:
+    """Where a custom model's scripts lie: ``sourceS3DirectoryPath``, and what some of them are called."""
+
+    def check(value: Any) -> dict[str, Any]:
+        read = mapping(value)
+        if set(read) - {"sourceS3DirectoryPath", *scripts}:
+            raise ValueError("give no other keys than " + ", ".join(("sourceS3DirectoryPath", *scripts)))
+        if "sourceS3DirectoryPath" not in read:
+            raise ValueError("give sourceS3DirectoryPath, the S3 URI of the folder with the scripts")
+        for key, each in read.items():
+            (s3_uri if key == "sourceS3DirectoryPath" else file_name)(each)
+        return read
+
+    return check
+
+
+def update(value: Any) -> bool | str:
+    """True or false, or ``"auto"``: whatever fits."""
+    try:
+        return AUTO if value == AUTO else boolean(value)
+    except ValueError:
+        raise ValueError("give True, False or 'auto'") from None
 
 
 seconds = number(1, 777_600, "seconds")
 volume = number(0, 16_384, "GB, 0 for automatic")
 
+NEPTUNE_ROLE = Parameter("neptune_iam_role_arn", "neptuneIamRoleArn", role_arn)
+_TRAINING_NAME = "give the name of a SageMaker training job: 1 to 63 letters, digits or hyphens"
+
 #: What every job that runs on SageMaker takes.
 SAGEMAKER = (
     Parameter("sagemaker_iam_role_arn", "sagemakerIamRoleArn", role_arn),
-    Parameter("neptune_iam_role_arn", "neptuneIamRoleArn", role_arn),
+    NEPTUNE_ROLE,
     Parameter("subnets", "subnets", texts),
     Parameter("security_group_ids", "securityGroupIds", texts),
     Parameter("volume_encryption_kms_key", "volumeEncryptionKMSKey", text),
     Parameter("s3_output_encryption_kms_key", "s3OutputEncryptionKMSKey", text),
     Parameter("enable_inter_container_traffic_encryption", "enableInterContainerTrafficEncryption", boolean),
 )
+_ID = Parameter("job_id", "id", job_id)
 DATA_PROCESSING = (
-    Parameter("input_data_s3_location", "inputDataS3Location", s3_uri, required=True),
+    _ID,
+    Parameter("input_data_s3_location", "inputDataS3Location", s3_uri, required=True, source=True),
     Parameter("processed_data_s3_location", "processedDataS3Location", s3_uri, required=True),
-    Parameter("previous_data_processing_job_id", "previousDataProcessingJobId", job_id),
+    Parameter(
+        "previous_data_processing_job_id",
+        "previousDataProcessingJobId",
+        job_id,
+        refers_to="data_processing",
+        auto=True,
+    ),
     Parameter("processing_instance_type", "processingInstanceType", instance_type),
     Parameter("processing_instance_volume_size_in_gb", "processingInstanceVolumeSizeInGB", volume),
     Parameter("processing_time_out_in_seconds", "processingTimeOutInSeconds", seconds),
@@ -194,9 +228,16 @@ DATA_PROCESSING = (
     *SAGEMAKER,
 )
 MODEL_TRAINING = (
-    Parameter("data_processing_job_id", "dataProcessingJobId", job_id, required=True),
+    _ID,
+    Parameter("data_processing_job_id", "dataProcessingJobId", job_id, required=True, refers_to="data_processing"),
     Parameter("train_model_s3_location", "trainModelS3Location", s3_uri, required=True),
-    Parameter("previous_model_training_job_id", "previousModelTrainingJobId", job_id),
+    Parameter(
+        "previous_model_training_job_id",
+        "previousModelTrainingJobId",
+        job_id,
+        refers_to="model_training",
+        auto=True,
+    ),
     Parameter("model_name", "modelName", choice("rgcn", "transe", "distmult", "rotate", "custom")),
     Parameter("base_processing_instance_type", "baseProcessingInstanceType", instance_type),
     Parameter("training_instance_type", "trainingInstanceType", instance_type),
@@ -206,8 +247,43 @@ MODEL_TRAINING = (
     Parameter("max_hpo_parallel_training_jobs", "maxHPOParallelTrainingJobs", number(1, 100, "training jobs")),
     Parameter("enable_managed_spot_training", "enableManagedSpotTraining", boolean),
     Parameter("max_wait_time", "maxWaitTime", seconds),
-    Parameter("custom_model_training_parameters", "customModelTrainingParameters", custom_model),
+    Parameter(
+        "custom_model_training_parameters",
+        "customModelTrainingParameters",
+        custom_model("trainingEntryPointScript", "transformEntryPointScript"),
+    ),
     *SAGEMAKER,
+)
+MODEL_TRANSFORM = (
+    _ID,
+    Parameter("model_transform_output_s3_location", "modelTransformOutputS3Location", s3_uri, required=True),
+    Parameter("data_processing_job_id", "dataProcessingJobId", job_id, refers_to="data_processing"),
+    Parameter("ml_model_training_job_id", "mlModelTrainingJobId", job_id, refers_to="model_training"),
+    Parameter("training_job_name", "trainingJobName", matching(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}", _TRAINING_NAME)),
+    Parameter(
+        "custom_model_transform_parameters",
+        "customModelTransformParameters",
+        custom_model("transformEntryPointScript"),
+    ),
+    Parameter("base_processing_instance_type", "baseProcessingInstanceType", instance_type),
+    Parameter("base_processing_instance_volume_size_in_gb", "baseProcessingInstanceVolumeSizeInGB", volume),
+    *SAGEMAKER,
+)
+ENDPOINT = (
+    Parameter("endpoint_id", "id", job_id),
+    Parameter("ml_model_training_job_id", "mlModelTrainingJobId", job_id, refers_to="model_training"),
+    Parameter("ml_model_transform_job_id", "mlModelTransformJobId", job_id, refers_to="model_transform"),
+    Parameter("update", "update", update),
+    Parameter("model_name", "modelName", choice("rgcn", "transe", "distmult", "rotate", "custom")),
+    Parameter("instance_type", "instanceType", instance_type),
+    Parameter("instance_count", "instanceCount", number(1, 1_000, "instances")),
+    Parameter("volume_encryption_kms_key", "volumeEncryptionKMSKey", text),
+    NEPTUNE_ROLE,
+)
+ENDPOINT_DELETION = (
+    Parameter("endpoint_id", "id", job_id, required=True),
+    Parameter("clean", "clean", boolean),
+    NEPTUNE_ROLE,
 )
 EXPORT = (
     Parameter("command", "command", choice("export-pg", "export-rdf"), required=True),

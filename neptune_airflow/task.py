@@ -86,6 +86,7 @@ class NeptuneMLTask(BaseOperator):
         self.deferrable = deferrable
         self.waiter_delay = waiter_delay
         self._killed = False
+        self._cancels = False
         if not is_templated(waiter_delay):
             self._delay()
 
@@ -124,7 +125,9 @@ class NeptuneMLTask(BaseOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral. A trigger that died is set up again: the job is none the worse for it."""
         failed = next_method == TRIGGER_FAIL and (next_kwargs or {}).get("error") != TRIGGER_TIMEOUT
-        if failed and (wait := own_xcom(context, _WAIT)):
+        wait = own_xcom(context, _WAIT) or {}
+        self._cancels = wait.get("cancel_on_kill", self._cancels)
+        if failed and wait:
             crashes = int(wait.get("crashes", 0)) + 1
             self.log.warning("The trigger failed: %s", (next_kwargs or {}).get("error"))
             for line in (next_kwargs or {}).get("traceback") or ():
@@ -148,11 +151,15 @@ class NeptuneMLTask(BaseOperator):
             )
         return delay
 
-    def _wait(self, job_id: str, deadline: float | None) -> Job:
-        """Wait in this worker until the job has ended."""
-        watch = Watch(self.kind, job_id, delay=self._delay(), deadline=deadline, log=self.log)
+    def _wait(self, job_id: str, deadline: float | None, kind: JobKind | None = None) -> Job:
+        """Wait in this worker until the job has ended.
+
+        :param kind: what its words mean, where that is not this task's kind.
+        """
+        kind = kind or self.kind
+        watch = Watch(kind, job_id, delay=self._delay(), deadline=deadline, log=self.log)
         while True:
-            if job := watch.take(self._ask(job_id)):
+            if job := watch.take(self._ask(job_id, kind)):
                 return job
             self._sleep(watch.pause())
 
@@ -168,7 +175,10 @@ class NeptuneMLTask(BaseOperator):
         from neptune_airflow.triggers.neptune_ml import NeptuneMLJobTrigger
 
         self._check_killed()
-        context["ti"].xcom_push(key=_WAIT, value={"job_id": job_id, "deadline": deadline, "crashes": crashes})
+        context["ti"].xcom_push(
+            key=_WAIT,
+            value={"job_id": job_id, "deadline": deadline, "crashes": crashes, "cancel_on_kill": self._cancels},
+        )
         self.defer(
             trigger=NeptuneMLJobTrigger(
                 kind=self.kind.name,
@@ -176,7 +186,7 @@ class NeptuneMLTask(BaseOperator):
                 hook_arguments=self.hook_arguments,
                 waiter_delay=self._delay(),
                 deadline=deadline,
-                cancel_on_kill=getattr(self, "cancel_on_kill", False),
+                cancel_on_kill=self._cancels,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(deadline - time.time(), 0) + BACKSTOP) if deadline else None,
@@ -212,10 +222,10 @@ class NeptuneMLTask(BaseOperator):
             ]
         )
 
-    def _ask(self, job_id: str) -> Job | NeptuneMLError:
+    def _ask(self, job_id: str, kind: JobKind | None = None) -> Job | NeptuneMLError:
         """Describe the job; when the credentials were refused, the connection is read again for the next time."""
         try:
-            return self.hook.describe_job(self.kind, job_id)
+            return self.hook.describe_job(kind or self.kind, job_id)
         except NeptuneMLCredentialsError as error:
             self.__dict__.pop("hook", None)
             return error

@@ -19,6 +19,7 @@ from botocore.parsers import ResponseParserError
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
     NeptuneMLError,
+    NeptuneMLMetricsError,
     NeptuneMLParameterError,
     NeptuneMLRequestError,
     NeptuneMLUnavailableError,
@@ -30,7 +31,7 @@ from neptune_airflow.jobs import KINDS, Job, JobKind
 # Never retried by botocore: it would send a start again after a 408, and the callers know better when to ask again.
 ONCE = Config(retries={"total_max_attempts": 1})
 
-# A network without a way to CloudWatch must not hold a failure back for minutes.
+# A network without a way to CloudWatch or S3 must not hold a task's end back for minutes.
 _SOON = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
 
 
@@ -159,17 +160,13 @@ class JobHook(AwsBaseHook):
         :param job: the job, with its ``name``.
         :param lines: how many at the most.
         """
-        group = KINDS[job.kind].log_group
-        if not group or not job.name:
+        group, streams_prefix = KINDS[job.kind].log_place(job.name)
+        if not group:
             return []
         try:
-            logs = self.get_session(region_name=self.signing_region).client(
-                "logs",
-                endpoint_url=self.conn_config.get_service_endpoint_url("logs"),
-                config=self._get_config().merge(_SOON),
-                verify=self.verify,
-            )
-            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job.name)["logStreams"]
+            logs = self._client_of("logs")
+            prefix = {"logStreamNamePrefix": streams_prefix} if streams_prefix else {}
+            streams = logs.describe_log_streams(logGroupName=group, **prefix)["logStreams"]
             events = [
                 (event["timestamp"], event["message"].rstrip())
                 for stream in streams
@@ -180,6 +177,43 @@ class JobHook(AwsBaseHook):
             return [message for _, message in sorted(events, key=lambda event: event[0])][-lines:]
         except Exception as error:  # a log that cannot be read must not hide the failure it would explain
             return [f"(the log {group} {job.name} cannot be read: {error})"]
+
+    def read_metrics(self, job: Job) -> dict[str, Any]:
+        """Read the metrics of a finished job from S3, by AWS's names for the files.
+
+        :param job: the job, with its ``output_location``.
+        :return: what each file says: ``{"eval": {"acc": 0.9}, "test": {…}}``; a file that is not there is left out.
+        :raises NeptuneMLMetricsError: where none is there, or one can't be read.
+        """
+        if not job.output_location:
+            raise NeptuneMLMetricsError(f"The job {job.id!r} says no place where its metrics could be.")
+        bucket, _, prefix = job.output_location.removeprefix("s3://").partition("/")
+        found: dict[str, Any] = {}
+        try:
+            s3 = self._client_of("s3")
+            for name, file in KINDS[job.kind].metrics_files.items():
+                try:
+                    answer = s3.get_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/{file}")
+                except s3.exceptions.NoSuchKey:
+                    continue
+                found[name] = json.loads(answer["Body"].read())
+        except (boto.BotoCoreError, boto.ClientError, ValueError) as error:
+            raise NeptuneMLMetricsError(
+                with_remedies(f"The metrics of the job {job.id!r} in {job.output_location} cannot be read: {error}")
+            ) from error
+        if not found:
+            files = " or ".join(KINDS[job.kind].metrics_files.values())
+            raise NeptuneMLMetricsError(f"The job {job.id!r} has written no {files} to {job.output_location}.")
+        return found
+
+    def _client_of(self, service: str) -> Any:
+        """Make a client of another AWS service over the same connection."""
+        return self.get_session(region_name=self.signing_region).client(
+            service,
+            endpoint_url=self.conn_config.get_service_endpoint_url(service),
+            config=self._get_config().merge(_SOON),
+            verify=self.verify,
+        )
 
 
 _BAD_CREDENTIALS = (

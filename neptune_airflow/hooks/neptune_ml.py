@@ -12,7 +12,7 @@ from typing import Any
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from neptune_airflow.errors import NeptuneMLJobEndedError
+from neptune_airflow.errors import NeptuneMLJobEndedError, NeptuneMLJobNotFoundError
 from neptune_airflow.hooks.base import ONCE, JobHook
 from neptune_airflow.jobs import Job, JobKind
 
@@ -54,9 +54,13 @@ class NeptuneMLHook(JobHook):
 
     def describe_job(self, kind: JobKind, job_id: str) -> Job:
         """Ask for one job."""
-        answer = self._call(
-            f"describe {kind.title} {job_id!r}", kind.operations["describe"], {"id": job_id, **self._role}
-        )
+        asking = f"describe {kind.title} {job_id!r}"
+        try:
+            answer = self._call(asking, kind.operations["describe"], {"id": job_id, **self._role})
+        except NeptuneMLJobNotFoundError:
+            if kind.gone is None:
+                raise
+            return Job(kind.name, job_id, status=kind.gone)
         return Job.from_answer(kind, answer, job_id)
 
     def list_jobs(self, kind: JobKind, max_items: int = 10) -> list[str]:

@@ -9,10 +9,11 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from neptune_airflow.compat import TaskDeferralTimeout, TaskDeferred, recall, remember
+from neptune_airflow.compat import TaskDeferralTimeout, TaskDeferred, earlier_result, recall, remember, tell_assets
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
     NeptuneMLError,
@@ -24,8 +25,9 @@ from neptune_airflow.errors import (
     NeptuneMLUnavailableError,
     with_remedies,
 )
-from neptune_airflow.jobs import Attempt, Job, Move, Phase
-from neptune_airflow.parameters import Parameter, build_request, check_value, is_templated, job_id
+from neptune_airflow.jobs import KINDS, Attempt, Job, Move, Phase
+from neptune_airflow.lineage import Lineage, asset_uri
+from neptune_airflow.parameters import AUTO, Parameter, build_request, check_value, is_templated
 from neptune_airflow.task import NeptuneMLTask
 from neptune_airflow.watch import as_words
 
@@ -42,17 +44,17 @@ PATIENCE = 300
 STOP_PATIENCE = 1800
 
 _SUBMITTED = "neptune_ml_submitted"
-_ID = Parameter("job_id", "id", job_id)
 
 
-class NeptuneMLJobOperator(NeptuneMLTask):
+class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
     """Submit one job, wait for it, return it.
 
     The job's id is computed from the task instance, so that a retry, a second delivery of the task or a crash finds
     the job that is already there. A clear submits a new one, after the old one has been cancelled.
 
-    :param job_id: an id of your own, 1 to 48 letters, digits or hyphens. It is used as it is: a job with this id that
-        exists already is an error, also on a retry. Leave it out where you can.
+    Assets among the task's ``outlets`` get the job as their event's ``extra``; an ``AssetAlias`` among them gets an
+    asset of its own for what the job has made, with the same ``extra``.
+
     :param wait_for_completion: False ends the task once the job is accepted; a sensor can wait for it.
     :param wait_timeout: seconds to wait at the most. None takes the job's own time-out and an hour; the task's
         ``execution_timeout`` counts as well, also while deferred.
@@ -73,7 +75,6 @@ class NeptuneMLJobOperator(NeptuneMLTask):
     def __init__(
         self,
         *,
-        job_id: str | None = None,
         wait_for_completion: bool = True,
         wait_timeout: float | timedelta | None = None,
         cancel_on_kill: bool = True,
@@ -81,23 +82,22 @@ class NeptuneMLJobOperator(NeptuneMLTask):
     ) -> None:
         kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
-        self.job_id = job_id
         self.wait_for_completion = wait_for_completion
         self.wait_timeout = wait_timeout.total_seconds() if isinstance(wait_timeout, timedelta) else wait_timeout
-        self.cancel_on_kill = cancel_on_kill
+        self.cancel_on_kill = self._cancels = cancel_on_kill
         self._holding: str | None = None
 
     def _take(self, given: Mapping[str, Any]) -> None:
         """Keep an operator's own arguments, and refuse at once those that are wrong whatever is rendered."""
         for each in self.parameters:
             setattr(self, each.name, given[each.name])
-        fixed = [each for each in (*self.parameters, _ID) if not is_templated(getattr(self, each.name))]
+        fixed = [each for each in self.parameters if not is_templated(getattr(self, each.name))]
         values = {each.name: check_value(each, getattr(self, each.name), self.where) for each in fixed}
         if self.wait_timeout is not None and self.wait_timeout <= 0:
             raise NeptuneMLParameterError(
                 f"{self.where}: wait_timeout={self.wait_timeout!r} is not valid: give seconds, more than 0."
             )
-        if len(values) == len(self.parameters) + 1:
+        if len(values) == len(self.parameters):
             self.check_together(values)
 
     def check_together(self, values: Mapping[str, Any]) -> None:
@@ -109,15 +109,16 @@ class NeptuneMLJobOperator(NeptuneMLTask):
 
     # 1. Submit once.
 
-    def execute(self, context: Context) -> dict[str, str]:
+    def execute(self, context: Context) -> dict[str, Any]:
         """Submit the job, or find the one that this task instance has submitted before, and see it through."""
-        request = self._request()
+        request = self._build_on_earlier(context, self._request())
         with self._owning():
             job = self._submit_once(context, request)
             self._holding = job.id
             self._announce(context, job)
             if not self.wait_for_completion and not job.phase.ended:
                 self._holding = None
+                tell_assets(context, self.outlets, job.as_dict(), asset_uri(job))
                 return job.as_dict()
             deadline = self._deadline(context, request)
             if self.deferrable and not job.phase.ended:
@@ -126,10 +127,37 @@ class NeptuneMLJobOperator(NeptuneMLTask):
 
     def _request(self) -> dict[str, Any]:
         """Make the request of the rendered arguments."""
-        values = {each.name: getattr(self, each.name) for each in (*self.parameters, _ID)}
-        request = build_request((*self.parameters, _ID), values, self.where)
+        values = {each.name: getattr(self, each.name) for each in self.parameters}
+        request = build_request(self.parameters, values, self.where)
         self.check_together({each.name: request.get(each.wire) for each in self.parameters})
         return request
+
+    def _build_on_earlier(self, context: Context, request: dict[str, Any]) -> dict[str, Any]:
+        """Put the earlier job where ``"auto"`` stands, and tell the tasks that come whether this is a full run."""
+        for each in self.parameters:
+            if not each.auto:
+                continue
+            earlier = request.pop(each.wire, None)
+            if earlier == AUTO:
+                earlier = self._earlier_job(context, each.name)
+            if earlier:
+                request[each.wire] = earlier
+            context["ti"].xcom_push(key=each.name, value=earlier or "")
+        return request
+
+    def _earlier_job(self, context: Context, argument: str) -> str | None:
+        """Give the id of this task's newest successful job of an earlier run, if the cluster has it still."""
+        earlier = (earlier_result(context) or {}).get("id")
+        if earlier is None:
+            self.log.info("%s='auto': no earlier run of this DAG has one, so this is a full run.", argument)
+            return None
+        job = self._describe_or_none(earlier)
+        if job is None or job.phase is not Phase.SUCCEEDED:
+            state = f"is {job.status}" if job else "is not known to the cluster any more"
+            self.log.warning("%s='auto': the job %r %s, so this is a full run.", argument, earlier, state)
+            return None
+        self.log.info("%s='auto': this run builds on the job %r.", argument, earlier)
+        return str(earlier)
 
     def _submit_once(self, context: Context, request: dict[str, Any]) -> Job:
         attempt = Attempt.of(context["ti"], self.retries or 0)
@@ -138,7 +166,7 @@ class NeptuneMLJobOperator(NeptuneMLTask):
         found = self._find(context, attempt)
         if found:
             number, job = found
-            move = attempt.next_move(number, job.phase)
+            move = attempt.next_move(number, job.phase, lasts=self.kind.removal is not None)
             self.log.info(
                 "Try %s of this task submitted the %s %r, which is %s: %s.",
                 number,
@@ -165,8 +193,8 @@ class NeptuneMLJobOperator(NeptuneMLTask):
             problem = str(error)
         raise NeptuneMLJobExistsError(
             f"{self.where}: there is a {self.kind.title} {request['id']!r} already. {problem}\nWhat to do: leave "
-            "job_id out, and an id is made that is this task's own; or make it unique, for example with "
-            "{{ run_id | replace(':', '-') }} and {{ ti.try_number }}."
+            f"{self.kind.id_argument} out, and an id is made that is this task's own; or make it unique, for example "
+            "with {{ run_id | replace(':', '-') }} and {{ ti.try_number }}."
         )
 
     def _find(self, context: Context, attempt: Attempt) -> tuple[int, Job] | None:
@@ -182,7 +210,7 @@ class NeptuneMLJobOperator(NeptuneMLTask):
         """Wait until an earlier job has stopped: two at once would cost twice and write to the same place."""
         if cancel:
             self._patiently(lambda: self.hook.cancel_job(self.kind, job.id))
-        self._wait(job.id, time.time() + STOP_PATIENCE)
+        self._wait(job.id, time.time() + STOP_PATIENCE, KINDS.get(self.kind.removal or "", self.kind))
 
     def _submit(self, context: Context, attempt: Attempt | None, request: dict[str, Any]) -> Job:
         """Send the request until it is known that the service has it: under one id, it can't have it twice."""
@@ -241,19 +269,37 @@ class NeptuneMLJobOperator(NeptuneMLTask):
 
     # 3. The result.
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on where the trigger's wait has ended."""
         self._holding = event["job"]["id"]
         with self._owning():
             return self._finish(context, self._revive(event))
 
-    def _finish(self, context: Context, job: Job) -> dict[str, str]:
-        self._holding = None
+    def _finish(self, context: Context, job: Job) -> dict[str, Any]:
         self._push_links(context, job)
-        if job.phase is Phase.SUCCEEDED:
-            self.log.info("The %s %r has succeeded; it wrote %s.", self.kind.title, job.id, job.output_location)
-            return job.as_dict()
-        raise NeptuneMLJobFailedError(with_remedies(self._failure_text(job)))
+        succeeded = job.phase is Phase.SUCCEEDED
+        if succeeded or self.kind.removal is None:
+            self._holding = None
+        if not succeeded:
+            raise NeptuneMLJobFailedError(with_remedies(self._failure_text(job)))
+        job = self._with_metrics(job)
+        wrote = f"; it wrote {job.output_location}" if job.output_location else ""
+        self.log.info("The %s %r is %s%s.", self.kind.title, job.id, job.status, wrote)
+        self._finished = job
+        tell_assets(context, self.outlets, job.as_dict(), asset_uri(job))
+        return job.as_dict()
+
+    def _with_metrics(self, job: Job) -> Job:
+        """Add what a training says of its model; one without is finished and paid for all the same."""
+        if not self.kind.metrics_files:
+            return job
+        try:
+            metrics = self.hook.read_metrics(job)
+        except NeptuneMLError as error:
+            self.log.warning("%s\nThe result has no metrics.", error)
+            return job
+        self.log.info("Its metrics: %s", json.dumps(metrics, sort_keys=True))
+        return replace(job, metrics=metrics)
 
     # 4. Whoever ends the task ends the job.
 
@@ -288,8 +334,8 @@ class NeptuneMLJobOperator(NeptuneMLTask):
         held, self._holding = self._holding, None
         if held is None:
             return
-        if not self.cancel_on_kill:
-            self.log.info("The task has ended; the %s %r goes on (cancel_on_kill=False).", self.kind.title, held)
+        if not self._cancels:
+            self.log.info("The task has ended; the %s %r goes on.", self.kind.title, held)
             return
         from neptune_airflow.hooks import let_go
 
@@ -318,7 +364,6 @@ class NeptuneMLJobOperator(NeptuneMLTask):
             pause = min(pause * 2, 30)
 
 
-def template_fields(*tables: tuple[Parameter, ...], also: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Name every argument that Airflow renders: all that the API takes, the id, and the connection's."""
-    own = (each.name for table in tables for each in table)
-    return tuple(sorted({*own, *also, _ID.name, *NeptuneMLTask.connection_fields}))
+def template_fields(parameters: tuple[Parameter, ...]) -> tuple[str, ...]:
+    """Name every argument that Airflow renders: all that the API takes, and the connection's."""
+    return tuple(sorted({*(each.name for each in parameters), *NeptuneMLTask.connection_fields}))

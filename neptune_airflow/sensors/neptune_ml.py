@@ -48,8 +48,8 @@ class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
     def __init__(self, *, job_id: str, **kwargs: Any) -> None:
         kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
-        self.job_id = job_id
         self._watch: Watch | None = None
+        setattr(self, self.kind.id_argument, job_id)
         if not is_templated(job_id):
             check_value(self._id, job_id, self.where)
 
@@ -61,27 +61,31 @@ class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
             done = self.poke(context)
         if done:
             return done.xcom_value
-        return self._defer(context, self.job_id, time.time() + self.timeout)
+        return self._defer(context, self._watched_id(), time.time() + self.timeout)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
-        self.job_id = check_value(self._id, self.job_id, self.where)
+        watched = self._watched_id()
         if self._watch is None:
-            self._watch = Watch(self.kind, self.job_id, delay=self._delay(), deadline=None, log=self.log)
-        outcome = self._ask(self.job_id)
+            self._watch = Watch(self.kind, watched, delay=self._delay(), deadline=None, log=self.log)
+        outcome = self._ask(watched)
         if isinstance(outcome, Job):
             self._push_links(context, outcome)
         ended = self._watch.take(outcome)
         return PokeReturnValue(True, self._result(ended)) if ended else PokeReturnValue(False)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on where the trigger's wait has ended."""
         with self._failing():
             job = self._revive(event)
             self._push_links(context, job)
             return self._result(job)
 
-    def _result(self, job: Job) -> dict[str, str]:
+    def _watched_id(self) -> str:
+        """Give the id, rendered and checked."""
+        return str(check_value(self._id, getattr(self, self.kind.id_argument), self.where))
+
+    def _result(self, job: Job) -> dict[str, Any]:
         if job.phase is Phase.SUCCEEDED:
             return job.as_dict()
         raise NeptuneMLWatchedJobFailedError(with_remedies(self._failure_text(job)))
@@ -120,6 +124,30 @@ class NeptuneMLModelTrainingSensor(NeptuneMLDataProcessingSensor):
     """Wait for a model training job; the parameters are `NeptuneMLDataProcessingSensor`'s."""
 
     kind = jobs.MODEL_TRAINING
+
+
+class NeptuneMLModelTransformSensor(NeptuneMLDataProcessingSensor):
+    """Wait for a model transform job; the parameters are `NeptuneMLDataProcessingSensor`'s."""
+
+    kind = jobs.MODEL_TRANSFORM
+
+
+class NeptuneMLEndpointSensor(NeptuneMLJobSensor):
+    """Wait until an endpoint is in service.
+
+    :param endpoint_id: the endpoint's id, such as ``create.output["id"]`` of an operator that does not wait.
+    :param neptune_iam_role_arn: the role that Neptune is asked with; by default the cluster's.
+
+    The other parameters, what is returned and what is raised are `NeptuneMLJobSensor`'s.
+    """
+
+    kind = jobs.ENDPOINT
+    template_fields = (*NeptuneMLTask.connection_fields, "endpoint_id", "neptune_iam_role_arn")
+    _id = Parameter("endpoint_id", "id", job_id, required=True)
+
+    def __init__(self, *, endpoint_id: str, neptune_iam_role_arn: str | None = None, **kwargs: Any) -> None:
+        super().__init__(job_id=endpoint_id, **kwargs)
+        self.neptune_iam_role_arn = neptune_iam_role_arn
 
 
 class NeptuneExportSensor(NeptuneMLJobSensor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_links_are_there_while_the_job_runs(process: Callable[..., Run], deferra
     seen: list[set[str]] = []
     polls = run.task._ask  # type: ignore[attr-defined]
 
-    def look(job_id: str) -> object:
+    def look(job_id: str, *kind: Any) -> object:
         seen.append(set(run.ti.xcoms))
         return polls(job_id)
 

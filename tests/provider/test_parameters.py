@@ -13,29 +13,51 @@ from airflow.sdk import DAG, task
 from neptune_airflow import parameters as api
 from neptune_airflow.errors import NeptuneMLParameterError
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
-from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator, NeptuneMLModelTrainingOperator
+from neptune_airflow.operators.neptune_ml import (
+    NeptuneMLCreateEndpointOperator,
+    NeptuneMLDataProcessingOperator,
+    NeptuneMLDeleteEndpointOperator,
+    NeptuneMLModelTrainingOperator,
+    NeptuneMLModelTransformOperator,
+)
 from neptune_airflow.parameters import Parameter
 
 PROCESS = {"input_data_s3_location": "s3://bucket/in", "processed_data_s3_location": "s3://bucket/out"}
 TRAIN = {"data_processing_job_id": "p", "train_model_s3_location": "s3://bucket/m"}
+TRANSFORM = {
+    "model_transform_output_s3_location": "s3://bucket/t",
+    "data_processing_job_id": "p",
+    "ml_model_training_job_id": "m",
+}
+ENDPOINT = {"ml_model_training_job_id": "m"}
 EXPORT = {"command": "export-pg", "output_s3_path": "s3://bucket/e"}
 CUSTOM = {"sourceS3DirectoryPath": "s3://bucket/code"}
 REST_ONLY = {
     "StartMLDataProcessingJob": {"enableInterContainerTrafficEncryption"},
     "StartMLModelTrainingJob": {"enableInterContainerTrafficEncryption", "modelName", "maxWaitTime"},
+    "StartMLModelTransformJob": {"enableInterContainerTrafficEncryption"},
+    "CreateMLEndpoint": set(),
+    "DeleteMLEndpoint": set(),
 }
 
 
 @pytest.mark.parametrize(
     ("operation", "table"),
-    [("StartMLDataProcessingJob", api.DATA_PROCESSING), ("StartMLModelTrainingJob", api.MODEL_TRAINING)],
+    [
+        ("StartMLDataProcessingJob", api.DATA_PROCESSING),
+        ("StartMLModelTrainingJob", api.MODEL_TRAINING),
+        ("StartMLModelTransformJob", api.MODEL_TRANSFORM),
+        ("CreateMLEndpoint", api.ENDPOINT),
+        ("DeleteMLEndpoint", api.ENDPOINT_DELETION),
+    ],
 )
 def test_every_parameter_of_the_api_is_an_argument(operation: str, table: tuple[Parameter, ...]) -> None:
     model = botocore.session.get_session().get_service_model("neptunedata").operation_model(operation)
-    assert {each.wire for each in table} | {"id"} == set(model.input_shape.members) | REST_ONLY[operation]
+    assert {each.wire for each in table} == set(model.input_shape.members) | REST_ONLY[operation]
     for each in table:
         plain = each.wire.replace("KMS", "Kms").replace("HPO", "Hpo").replace("GB", "Gb")
-        assert each.name == re.sub(r"(?<!^)(?=[A-Z])", "_", plain).lower().replace("in_gb", "in_gb")
+        own = {"job_id", "endpoint_id"} if each.wire == "id" else {re.sub(r"(?<!^)(?=[A-Z])", "_", plain).lower()}
+        assert each.name in own
     assert {each.wire for each in table if each.required} == set(model.input_shape.required_members)
 
 
@@ -65,6 +87,32 @@ WRONG = [
     (NeptuneMLModelTrainingOperator, TRAIN, "max_wait_time", 100, "enable_managed_spot_training"),
     (NeptuneMLModelTrainingOperator, TRAIN, "custom_model_training_parameters", {"x": 1}, "no other keys"),
     (NeptuneMLModelTrainingOperator, TRAIN, "custom_model_training_parameters", {}, "sourceS3DirectoryPath"),
+    (NeptuneMLModelTransformOperator, TRANSFORM, "ml_model_training_job_id", None, "either both"),
+    (NeptuneMLModelTransformOperator, TRANSFORM, "data_processing_job_id", "", "either both"),
+    (NeptuneMLModelTransformOperator, TRANSFORM, "training_job_name", "best", "or the last alone"),
+    (NeptuneMLModelTransformOperator, TRANSFORM, "training_job_name", "a_b", "1 to 63 letters"),
+    (NeptuneMLModelTransformOperator, TRANSFORM, "model_transform_output_s3_location", None, "requires it"),
+    (
+        NeptuneMLModelTransformOperator,
+        TRANSFORM,
+        "custom_model_transform_parameters",
+        {**CUSTOM, "trainingEntryPointScript": "train.py"},
+        "no other keys than sourceS3DirectoryPath, transformEntryPointScript",
+    ),
+    (
+        NeptuneMLModelTransformOperator,
+        TRANSFORM,
+        "custom_model_transform_parameters",
+        {**CUSTOM, "transformEntryPointScript": "code/transform.py"},
+        "without a folder",
+    ),
+    (NeptuneMLCreateEndpointOperator, ENDPOINT, "ml_model_transform_job_id", "t", "exactly one of them"),
+    (NeptuneMLCreateEndpointOperator, ENDPOINT, "ml_model_training_job_id", None, "exactly one of them"),
+    (NeptuneMLCreateEndpointOperator, ENDPOINT, "update", True, "needs endpoint_id"),
+    (NeptuneMLCreateEndpointOperator, ENDPOINT, "update", "perhaps", "True, False or 'auto'"),
+    (NeptuneMLCreateEndpointOperator, ENDPOINT, "instance_count", 0, "from 1 to 1,000"),
+    (NeptuneMLCreateEndpointOperator, ENDPOINT, "endpoint_id", "my_endpoint", "letters, digits or hyphens"),
+    (NeptuneMLDeleteEndpointOperator, {}, "endpoint_id", "", "requires it"),
     (NeptuneExportOperator, EXPORT, "command", "export", "export-pg, export-rdf"),
     (NeptuneExportOperator, EXPORT, "job_size", "huge", "small, medium"),
     (NeptuneExportOperator, EXPORT, "additional_params", "neptune_ml", "give a dict"),
@@ -143,10 +191,13 @@ def test_everything_that_the_api_takes_is_templated() -> None:
     for operator, table in (
         (NeptuneMLDataProcessingOperator, api.DATA_PROCESSING),
         (NeptuneMLModelTrainingOperator, api.MODEL_TRAINING),
+        (NeptuneMLModelTransformOperator, api.MODEL_TRANSFORM),
+        (NeptuneMLCreateEndpointOperator, api.ENDPOINT),
+        (NeptuneMLDeleteEndpointOperator, api.ENDPOINT_DELETION),
         (NeptuneExportOperator, api.EXPORT),
     ):
         assert {each.name for each in table} <= set(operator.template_fields)
-        assert {"endpoint_url", "aws_conn_id", "region_name", "job_id"} <= set(operator.template_fields)
+        assert {"endpoint_url", "aws_conn_id", "region_name"} <= set(operator.template_fields)
 
 
 def test_export_keeps_its_params_apart_from_the_dags() -> None:

@@ -15,13 +15,17 @@ from importlib import import_module
 from typing import Any
 
 from airflow.sdk.bases.operator import BaseOperator, ExecutorSafeguard
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from neptune_airflow.compat import TaskDeferred
 
 
 @dataclass
 class TaskInstance:
-    """What an operator sees of its task instance; XComs last for one try, as on Airflow 3."""
+    """What an operator sees of its task instance; XComs last for one try, as on Airflow 3.
+
+    :param earlier: what the task returned in an earlier run of its DAG.
+    """
 
     task_id: str
     dag_id: str = "neptune"
@@ -30,14 +34,17 @@ class TaskInstance:
     try_number: int = 1
     max_tries: int = 0
     xcoms: dict[str, Any] = field(default_factory=dict)
+    earlier: dict[str, Any] | None = None
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = value
 
-    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> Any:
+    def xcom_pull(
+        self, task_ids: str, map_indexes: int, key: str = "return_value", include_prior_dates: bool = False
+    ) -> Any:
         assert (task_ids, map_indexes) == (self.task_id, self.map_index)
-        return self.xcoms.get(key)
+        return self.xcoms.get(key) or (self.earlier if include_prior_dates and key == "return_value" else None)
 
 
 class Store(dict[str, Any]):
@@ -54,13 +61,14 @@ class Run:
     task: BaseOperator
     ti: TaskInstance = None  # type: ignore[assignment]
     store: Store = field(default_factory=Store)
+    events: OutletEventAccessors = field(default_factory=OutletEventAccessors)
 
     def __post_init__(self) -> None:
         self.ti = self.ti or TaskInstance(self.task.task_id, max_tries=self.task.retries or 0)
 
     @property
     def context(self) -> dict[str, Any]:
-        return {"ti": self.ti, "task_state_store": self.store}
+        return {"ti": self.ti, "task_state_store": self.store, "outlet_events": self.events}
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Call one of the task's methods as the task runner does."""
@@ -100,6 +108,7 @@ class Run:
             self.ti.task_id, map_index=self.ti.map_index, try_number=self.ti.try_number + 1, max_tries=self.ti.max_tries
         )
         self.task._killed, self.task._holding = False, None  # type: ignore[attr-defined]
+        self.task._cancels = self.task.cancel_on_kill  # type: ignore[attr-defined]
 
     def clear(self) -> None:
         """Clear the task: Airflow then allows as many tries more as it has retries."""
