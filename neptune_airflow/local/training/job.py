@@ -85,7 +85,7 @@ def _earlier(step: Step, family: Family, folder: Path) -> Trained | None:
     was, now = (trained.config["task"], trained.config["model"]), (family.task, family.model)
     if was != now:
         raise StepFailed(
-            f"previousModelTrainingJobId: the earlier training was for {was[0]} with the model {was[1]}, this one is for"
+            f"previousModelTrainingJobId: the earlier training was for {was[0]} with the model {was[1]}, this is for"
             f" {now[0]} with {now[1]}; leave it out to train afresh"
         )
     return trained
