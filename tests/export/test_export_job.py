@@ -152,7 +152,7 @@ def test_each_job_gets_its_configuration(small: Path, tmp_path: Path) -> None:
         ({"command": "export-pg-from-queries"}, "does not do export-pg-from-queries"),
         ({"params": {"endpoint": "cluster"}}, "for Neptune ML only"),
         ({"params": {**REQUEST["params"], "nodeLabels": ["a"]}}, "remove params.nodeLabels"),
-        ({"additionalParams": {"neptune_ml": {"version": "v1.0"}}}, "does not write v1.0"),
+        ({"additionalParams": {"neptune_ml": {"version": "v1.0"}}}, "v2.0 only: .*version is 'v1.0'; leave it out"),
         (
             {"additionalParams": {"neptune_ml": {"split_rate": [1, 0, 0]}}},
             "Error parsing 'split_rate' field for config",

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from neptune_airflow.local.export.labels import Label
+from neptune_airflow.local.export.order import in_hash_order
 
 POLARS_TYPES: dict[str, pl.DataType] = {
     "Boolean": pl.Boolean(),
@@ -86,9 +87,13 @@ class Graph:
     nodes: list[Table]
     edges: list[Table]
 
-    def schema(self) -> dict[str, Any]:
-        """Describe the graph as the exporter's ``config.json`` does."""
-        return {"edges": [_element(table) for table in self.edges], "nodes": [_element(table) for table in self.nodes]}
+    def schema(self, *, files: bool = False) -> dict[str, Any]:
+        """Describe the graph as the exporter's ``config.json`` does, the labels in its order.
+
+        :param files: say also which file holds each label.
+        """
+        tables = {"edges": self.edges, "nodes": self.nodes}
+        return {kind: [_element(table, files=files) for table in _ordered(tables[kind])] for kind in tables}
 
     def stats(self) -> dict[str, Any]:
         """Count the graph as the exporter's ``stats.json`` does."""
@@ -104,7 +109,11 @@ class Graph:
         }
 
 
-def _element(table: Table) -> dict[str, Any]:
+def _ordered(tables: list[Table]) -> list[Table]:
+    return in_hash_order(tables, lambda table: table.label.hash_code)
+
+
+def _element(table: Table, *, files: bool) -> dict[str, Any]:
     properties = [
         {
             "property": name,
@@ -115,13 +124,14 @@ def _element(table: Table) -> dict[str, Any]:
         }
         for name in table.properties
     ]
-    return {"label": table.label.to_schema(), "properties": properties}
+    names = {"files": [table.label.file_name]} if files else {}
+    return {"label": table.label.to_schema(), "properties": properties, **names}
 
 
 def _counts(table: Table) -> dict[str, Any]:
     label = table.label
     labels: Mapping[str, Any] | list[str] = [*label.labels]
-    if label.sources:
+    if label.of_an_edge:
         labels = {"from": [*label.sources], "edge": [*label.labels], "to": [*label.targets]}
     return {
         "description": label.full_name,

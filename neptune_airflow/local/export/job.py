@@ -15,9 +15,19 @@ from neptune_airflow.local.store import join
 
 COMMAND = "export-pg"
 PROFILE = "neptune_ml"
+OTHER_COMMANDS = {
+    "export-rdf": "the graph here is a property graph and has no RDF; export RDF from a Neptune cluster",
+    "export-pg-from-queries": "there is no Gremlin here to run queries",
+    "export-pg-from-config": "the whole graph is exported, with the schema that it has",
+    "create-pg-config": "config.json is part of every export",
+    "add-clone": "there is no cluster to clone",
+    "remove-clone": "there is no cluster to clone",
+}
+"""The exporter's commands that are refused, and why."""
 ONLY_IN_FULL = (
     "edgeLabel", "edgeLabels", "nodeLabel", "nodeLabels", "scope", "filter", "filterConfigFile", "config", "sample",
     "gremlinFilter", "gremlinEdgeFilter", "gremlinNodeFilter", "limit", "skip", "tokensOnly", "queries", "format",
+    "escapeCsvHeaders",
 )  # fmt: skip
 """Parameters that would change what is exported. The others only say how a cluster is to be read."""
 
@@ -32,15 +42,14 @@ def run(step: Step) -> dict[str, Any]:
     """
     neptune_ml = _neptune_ml(step.request)
     graph = _graph(step)
-    schema = graph.schema()
     stats = graph.stats()
     counts = {kind: stats["stats"][kind] for kind in ("nodes", "edges")}
     step.log(f"The graph has {counts['nodes']} nodes and {counts['edges']} edges")
     try:
-        configurations = training_configurations(_with_files(schema, graph), neptune_ml)
+        configurations = training_configurations(graph.schema(files=True), neptune_ml)
     except TrainingConfigError as error:
         raise StepFailed(str(error)) from error
-    documents = {"config": schema, "stats": stats}
+    documents = {"config": graph.schema(), "stats": stats}
     if taken := documents.keys() & configurations.keys():
         raise StepFailed(
             f"A training configuration cannot be named {taken.pop()!r}: the export has a file of that name"
@@ -65,7 +74,8 @@ def _neptune_ml(request: dict[str, Any]) -> Any:
     """
     command = request.get("command", COMMAND)
     if command != COMMAND:
-        raise StepFailed(f"The local export service does not do {command}; it does {COMMAND}")
+        why = OTHER_COMMANDS.get(command, "it is not known here")
+        raise StepFailed(f"The local export service does not do {command}: {why}. It does {COMMAND}")
     params = request.get("params") or {}
     additional = request.get("additionalParams") or {}
     profiles = params.get("profile", params.get("profiles"))
@@ -77,13 +87,16 @@ def _neptune_ml(request: dict[str, Any]) -> Any:
     if partial := [name for name in ONLY_IN_FULL if name in params and (name, params[name]) not in _HARMLESS]:
         raise StepFailed(f"The local export service exports the whole graph as CSV; remove params.{partial[0]}")
     neptune_ml = additional.get(PROFILE)
-    version = str(neptune_ml.get("version", "v2.0")) if isinstance(neptune_ml, dict) else "v2.0"
-    if version.startswith("v1"):
-        raise StepFailed(f"The local export service does not write {version} training configurations; it writes v2.0")
+    version = str(neptune_ml.get("version", "")) if isinstance(neptune_ml, dict) else ""
+    if version.startswith("v1."):
+        raise StepFailed(
+            f"The local export service writes training configurations v2.0 only: additionalParams.{PROFILE}.version "
+            f"is {version!r}; leave it out, or say v2.0"
+        )
     return neptune_ml
 
 
-_HARMLESS = (("scope", "all"), ("format", "csv"))
+_HARMLESS = (("scope", "all"), ("format", "csv"), ("escapeCsvHeaders", False))
 
 
 def _graph(step: Step) -> Graph:
@@ -93,13 +106,3 @@ def _graph(step: Step) -> Graph:
         return shop_graph()
     step.log(f"Reading the graph at {location}")
     return read_graph(step.store, location)
-
-
-def _with_files(schema: dict[str, Any], graph: Graph) -> dict[str, Any]:
-    """Add to the schema which file holds each label, as the training configuration names them."""
-    return {
-        kind: [
-            {**element, "files": [table.label.file_name]} for element, table in zip(schema[kind], tables, strict=True)
-        ]
-        for kind, tables in (("nodes", graph.nodes), ("edges", graph.edges))
-    }

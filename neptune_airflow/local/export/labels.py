@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
 
-_SEPARATOR = re.compile(r"(?<!\\);|::")
+from neptune_airflow.local.export.order import java_hash
 
-
-def split_labels(text: str) -> list[str]:
-    """Take ``A;B`` (or Gremlin's own ``A::B``) apart; ``\\;`` stands for a semicolon that belongs to the label."""
-    return [part.replace("\\;", ";") for part in _SEPARATOR.split(text)]
+_SEPARATOR = re.compile(r"(?<!\\);")
+_NO_LABELS = "_"
 
 
 @dataclass(frozen=True)
@@ -30,27 +28,32 @@ class Label:
     targets: tuple[str, ...] = ()
 
     @classmethod
-    def of_node(cls, labels: str | Iterable[str]) -> Label:
+    def of_node(cls, labels: str | Sequence[str]) -> Label:
         """Make a node's label from ``A;B`` or from a list of labels."""
         return cls(_sorted(labels))
 
     @classmethod
-    def of_edge(cls, sources: str | Iterable[str], label: str, targets: str | Iterable[str]) -> Label:
+    def of_edge(cls, sources: str | Sequence[str], label: str, targets: str | Sequence[str]) -> Label:
         """Make an edge's label from its own name and the labels at its two ends."""
-        return cls((label,), _sorted(sources), _sorted(targets))
+        return cls(_sorted([label]), _sorted(sources), _sorted(targets))
 
     @classmethod
     def from_schema(cls, label: Any) -> Label:
         """Read a label as ``config.json`` writes it: a text, a list, or an object with ``~label`` and both ends."""
         if isinstance(label, dict):
-            return cls.of_edge(label["~fromLabels"], label["~label"], label["~toLabels"])
+            return cls.of_edge(label.get("~fromLabels", ()), label["~label"], label.get("~toLabels", ()))
         return cls.of_node(label)
 
     def to_schema(self) -> str | list[str] | dict[str, Any]:
         """Give the label as ``config.json`` writes it."""
-        if self.sources:
+        if self.of_an_edge:
             return {"~label": self.labels[0], "~fromLabels": [*self.sources], "~toLabels": [*self.targets]}
         return self.labels[0] if len(self.labels) == 1 else [*self.labels]
+
+    @property
+    def of_an_edge(self) -> bool:
+        """Whether the label has ends."""
+        return bool(self.sources or self.targets)
 
     @property
     def name(self) -> str:
@@ -58,35 +61,48 @@ class Label:
         return join_labels(self.labels)
 
     @property
+    def ends(self) -> tuple[str, str]:
+        """The labels at both ends of an edge, as in its ``~fromLabels`` and ``~toLabels`` columns."""
+        return join_labels(self.sources) or _NO_LABELS, join_labels(self.targets) or _NO_LABELS
+
+    @property
     def full_name(self) -> str:
         """The name, with both ends when it is an edge's: ``(customer)-bought-(product)``."""
-        if not self.sources:
-            return self.name
-        return f"({join_labels(self.sources)})-{self.name}-({join_labels(self.targets)})"
+        source, target = self.ends
+        return f"({source})-{self.name}-({target})" if self.of_an_edge else self.name
 
     @property
     def file_name(self) -> str:
         """The name of the export's file; the percent signs are part of it, and of the S3 key."""
         return quote_plus(self.full_name, safe="*") + ".consolidated.csv"
 
+    @property
+    def hash_code(self) -> int:
+        """What orders the labels of an export: the exporter's own hash of the full name."""
+        return 31 + java_hash(self.full_name) & 0xFFFFFFFF
+
     def __str__(self) -> str:
         """Write the label as in the exporter's messages."""
-        if not self.sources:
-            return _bracketed(self.labels)
-        return f"[{_bracketed(self.sources)}, {self.name}, {_bracketed(self.targets)}]"
+        source, target = self.ends
+        return f"[{source}, {self.name}, {target}]" if self.of_an_edge else self.name
 
 
 def join_labels(labels: Iterable[str]) -> str:
-    """Write several labels into one field, the reverse of :func:`split_labels`."""
+    """Write several labels into one field; a semicolon that belongs to a label is escaped."""
     return ";".join(label.replace(";", "\\;") for label in labels)
 
 
-def _sorted(labels: str | Iterable[str]) -> tuple[str, ...]:
-    parts = split_labels(labels) if isinstance(labels, str) else list(labels)
+def _sorted(labels: str | Sequence[str]) -> tuple[str, ...]:
+    """Take ``A;B`` apart, and Gremlin's own ``A::B`` where it is the only label; ``\\;`` is part of a label."""
+    parts = _split(labels, _SEPARATOR) if isinstance(labels, str) else list(labels)
     if len(parts) == 1:
-        parts = parts[0].split("::")
-    return tuple(sorted(parts))
+        parts = _split(parts[0], re.compile("::"))
+    return tuple(sorted(part.replace("\\;", ";") for part in parts))
 
 
-def _bracketed(labels: tuple[str, ...]) -> str:
-    return labels[0] if len(labels) == 1 else f"[{', '.join(labels)}]"
+def _split(text: str, separator: re.Pattern[str]) -> list[str]:
+    """Split as Java does: without the empty parts at the end."""
+    parts = separator.split(text)
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts

@@ -7,19 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from neptune_airflow.local.export.labels import Label, join_labels
+from neptune_airflow.local.export.fields import Context, Kind, TrainingConfigError, quoted, truth
+from neptune_airflow.local.export.labels import Label
+from neptune_airflow.local.export.order import in_hash_order
 from neptune_airflow.local.export.parameters import (
     FASTTEXT_LANGUAGES,
-    HINT_ORDER,
     WORD2VEC_LANGUAGES,
-    Context,
     ElementHints,
     Hint,
     Job,
-    Kind,
     Target,
-    TrainingConfigError,
-    quoted,
     read_jobs,
 )
 
@@ -28,6 +25,7 @@ __all__ = ["TrainingConfigError", "training_configurations"]
 Feature = dict[str, Any]
 
 SEPARATOR = ";"
+WORDS = {"String", "Boolean"}
 NUMBERS = {"Byte", "Short", "Integer", "Long", "Float", "Double"}
 INFERRED_DATETIME_PARTS = ["year", "month", "weekday", "hour"]
 LANGUAGES = {"text_word2vec": WORD2VEC_LANGUAGES, "text_fasttext": FASTTEXT_LANGUAGES}
@@ -44,8 +42,15 @@ class _Property:
     """A property of one label, as the schema describes it."""
 
     name: str
-    data_type: str
-    many: bool
+    data_type: str = "None"
+    many: bool = False
+
+    @classmethod
+    def from_schema(cls, prop: Any) -> _Property:
+        """Read a property as ``config.json`` writes it, or a name alone, whose type is not known."""
+        if isinstance(prop, str):
+            return cls(prop)
+        return cls(prop["property"], prop.get("dataType", "None"), prop.get("isMultiValue") is True)
 
     def feature(self, feature_type: str, **fields: Any) -> Feature:
         """Describe a feature made from this property; fields that are None are left out."""
@@ -95,9 +100,10 @@ class _Writer:
         """Give the labels: what is to be predicted, and how the elements are split."""
         written = []
         for target in self.targets:
-            prop = self.properties.get(target.property, _Property("", "", many=False) if not target.property else None)
+            itself = self.kind == "edge" and not target.property
+            prop = _Property("") if itself else self.properties.get(target.property)
             if prop is None:
-                where = Context(f"{self.kind} classification property", self.label, [target.property])
+                where = Context(f"{self.kind} classification property").at(self.label, target.property)
                 self.warnings.append(f"Unrecognized {where}.")
                 continue
             separator = prop.separator(target.separator)
@@ -106,19 +112,19 @@ class _Writer:
         return written
 
     def _hints(self, name: str) -> list[Hint]:
-        """Give the first hint of each type for a property; the three sizes of sbert count as one type."""
+        """Give the first hint of each family for a property."""
         first: dict[str, Hint] = {}
         for hint in self.asked.hints:
             if hint.label == self.label and name in hint.properties:
-                first.setdefault(_family(hint.type), hint)
-        return sorted(first.values(), key=lambda hint: HINT_ORDER.index(hint.type))
+                first.setdefault(hint.family, hint)
+        return list(first.values())
 
     def _hinted(self, prop: _Property, hint: Hint) -> list[Feature]:
         if hint.type == "datetime":
             return self._datetime(prop, hint.fields["datetime_parts"])
         if prop.many and hint.type != "none":
             self.warnings.append(
-                f"{_family(hint.type)} feature does not support multi-value properties. "
+                f"{hint.family} feature does not support multi-value properties. "
                 f"Auto-inferring a feature for '{prop.name}'."
             )
             return self._inferred(prop)
@@ -144,8 +150,10 @@ class _Writer:
     def _inferred(self, prop: _Property) -> list[Feature]:
         if prop.data_type == "Date":
             return self._datetime(prop, INFERRED_DATETIME_PARTS)
-        if prop.data_type not in NUMBERS:
+        if prop.data_type in WORDS:
             return [prop.feature("auto", separator=prop.separator())]
+        if prop.data_type not in NUMBERS:
+            return []
         if prop.many:
             return [prop.feature("auto", separator=prop.separator(), imputer="median")]
         return [prop.feature("numerical", norm="min-max", imputer="median")]
@@ -162,7 +170,7 @@ class _Writer:
     def _overridden(self, usable: Mapping[str, _Property], override: Hint) -> list[Feature]:
         for name in override.properties:
             if name not in usable:
-                where = Context(f"{override.type} feature override", self.label, [name])
+                where = Context(f"{override.type} feature override").at(self.label, name)
                 self.warnings.append(f"Unable to add {where}. Property is missing, or is being used to label the node.")
         names = OVERRIDE_FIELDS.get(override.type)
         if names is None:
@@ -184,7 +192,7 @@ def training_configurations(schema: Mapping[str, Any], neptune_ml: Any = None) -
     :return: configurations by name, each with its own ``warnings``.
     :raises TrainingConfigError: when the parameters are wrong.
     """
-    disabled = isinstance(neptune_ml, Mapping) and neptune_ml.get("disableEdgeFeatures") in (True, "true")
+    disabled = isinstance(neptune_ml, Mapping) and truth(neptune_ml.get("disableEdgeFeatures"))
     return {job.name: _configuration(schema, job, edge_features=not disabled) for job in read_jobs(neptune_ml)}
 
 
@@ -200,20 +208,14 @@ def _configuration(schema: Mapping[str, Any], job: Job, *, edge_features: bool) 
 def _elements(
     schema: Mapping[str, Any], job: Job, kind: Kind, warnings: list[str], *, features: bool
 ) -> list[dict[str, Any]]:
+    described = {Label.from_schema(element["label"]): element for element in schema.get(f"{kind}s", [])}
     written = []
-    for element in schema[f"{kind}s"]:
-        label = Label.from_schema(element["label"])
-        properties = {
-            prop["property"]: _Property(prop["property"], prop["dataType"], prop["isMultiValue"])
-            for prop in element["properties"]
-        }
-        writer = _Writer(label, properties, kind, job.elements[kind], job.encode, warnings)
-        for file in element["files"]:
-            entry: dict[str, Any] = {
-                "file_name": f"{kind}s/{PurePosixPath(file).name}",
-                "separator": ",",
-                **_ends(label),
-            }
+    for label in in_hash_order(described, lambda label: label.hash_code):
+        properties = [_Property.from_schema(prop) for prop in described[label].get("properties", [])]
+        by_name = {prop.name: prop for prop in properties}
+        writer = _Writer(label, by_name, kind, job.elements[kind], job.encode, warnings)
+        for file in described[label].get("files", []):
+            entry = {"file_name": f"{kind}s/{PurePosixPath(file).name}", "separator": ",", **_ends(label, kind)}
             if features:
                 entry["features"] = writer.features()
             if writer.targets:
@@ -222,15 +224,8 @@ def _elements(
     return written
 
 
-def _ends(label: Label) -> dict[str, list[str]]:
-    if not label.sources:
+def _ends(label: Label, kind: Kind) -> dict[str, Any]:
+    if kind == "node":
         return {"node": ["~id", label.name]}
-    return {
-        "source": ["~from", join_labels(label.sources)],
-        "relation": ["", label.name],
-        "dest": ["~to", join_labels(label.targets)],
-    }
-
-
-def _family(feature_type: str) -> str:
-    return "text_sbert" if feature_type.startswith("text_sbert") else feature_type
+    source, target = label.ends
+    return {"source": ["~from", source], "relation": ["", label.name], "dest": ["~to", target]}

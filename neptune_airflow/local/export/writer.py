@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from neptune_airflow.local.export.graph import Graph, Table
-from neptune_airflow.local.export.labels import join_labels
 from neptune_airflow.local.store import Store, join
 
 SEPARATOR = ";"
@@ -39,10 +38,10 @@ def _write_csv(table: Table, path: Path) -> None:
     """Write one table: names unquoted and untyped in the header, text quoted, several values joined by ``;``."""
     label = table.label
     columns = [_quoted(pl.col("~id")), pl.lit(_quote(label.name)).alias("~label")]
-    if label.sources:
+    if label.of_an_edge:
         columns += [_quoted(pl.col("~from")), _quoted(pl.col("~to"))]
-        columns += [pl.lit(_quote(join_labels(label.sources))).alias("~fromLabels")]
-        columns += [pl.lit(_quote(join_labels(label.targets))).alias("~toLabels")]
+        names = zip(("~fromLabels", "~toLabels"), label.ends, strict=True)
+        columns += [pl.lit(_quote(labels)).alias(name) for name, labels in names]
     columns += [_text(table, name) for name in table.properties]
     table.frame.select(columns).write_csv(path, quote_style="never")
 
