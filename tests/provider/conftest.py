@@ -11,7 +11,7 @@ import pytest
 
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
-from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator
+from neptune_airflow.operators.neptune_ml import NeptuneMLCreateEndpointOperator, NeptuneMLDataProcessingOperator
 from tests.provider.catcher import Catcher
 from tests.provider.worker import Run
 
@@ -44,6 +44,32 @@ def process(request: pytest.FixtureRequest) -> Callable[..., Run]:
     def make(action: str = "write", **kwargs: Any) -> Run:
         given = {**LOCATIONS, "waiter_delay": 0.05, "deferrable": False, "config_file_name": action, **kwargs}
         return Run(NeptuneMLDataProcessingOperator(task_id=task_id(request), **given))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(play: LocalNeptune) -> str:
+    """The id of a completed training, and of the completed data processing before it."""
+    client = play.client("neptunedata")
+    client.start_ml_data_processing_job(
+        id="earlier", inputDataS3Location="s3://neptune-ml/in", processedDataS3Location="s3://neptune-ml/out"
+    )
+    play.wait_for("dataprocessing", "earlier")
+    client.start_ml_model_training_job(
+        id="earlier", dataProcessingJobId="earlier", trainModelS3Location="s3://neptune-ml/models"
+    )
+    play.wait_for("modeltraining", "earlier")
+    return "earlier"
+
+
+@pytest.fixture
+def endpoint(request: pytest.FixtureRequest, trained: str) -> Callable[..., Run]:
+    """Make a task that serves the trained model."""
+
+    def make(**kwargs: Any) -> Run:
+        given = {"ml_model_training_job_id": trained, "waiter_delay": 0.05, "deferrable": False, **kwargs}
+        return Run(NeptuneMLCreateEndpointOperator(task_id=task_id(request), **given))
 
     return make
 
