@@ -15,7 +15,7 @@ import pytest
 
 from neptune_airflow.local.step import Step, StepFailed
 from neptune_airflow.local.store import Store
-from neptune_airflow.local.training import carrying, job, losses, rgcn
+from neptune_airflow.local.training import job, losses, rgcn
 from neptune_airflow.local.training.loading import load
 from neptune_airflow.local.training.settings import Settings
 from neptune_airflow.local.training.tasks import TASKS
@@ -123,7 +123,7 @@ def test_models_are_saved_with_all_it_takes_to_run_them(
     }
     with np.load(output / where / "weights.npz") as saved:
         weights = dict(saved)
-    task = load(club / "graph.bin", club / "info.pkl", TASKS["node_class"], carrying.scales(weights))
+    task = load(club / "graph.bin", club / "info.pkl", TASKS["node_class"])
     said = losses.scores(task, rgcn.RGCN(task, Settings(**config["settings"])).forward(weights).logits)
     best = config["trial"] == returned["best_trial"]
     scores = np.load(output / "predictions/result.npz")["infer_scores"]

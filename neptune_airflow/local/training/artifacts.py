@@ -21,7 +21,7 @@ import numpy as np
 
 from neptune_airflow.local.step import StepFailed
 from neptune_airflow.local.store import Store, join
-from neptune_airflow.local.training.family import About, Comparison, Family, Inference, Trained
+from neptune_airflow.local.training.family import About, Comparison, Family, Inference, Trained, Weights
 from neptune_airflow.local.training.trials import Result
 from neptune_airflow.local.training.unpickling import unpickle
 
@@ -86,21 +86,26 @@ def config(family: Family, name: str, about: About, result: Result) -> dict[str,
     }
 
 
-def write_trials(step_store: Store, location: str, configs: dict[int, dict[str, Any]], results: list[Result]) -> None:
+def write_trials(store: Store, location: str, configs: dict[int, dict[str, Any]], results: list[Result]) -> None:
     """Keep every trial's model, since a model transform may name any of them."""
     for result in results:
         number = result.trial.number
         folder = join(location, trial_folder(number))
-        _write_model(step_store, folder, configs[number], result.trial.weights)
+        _write_model(store, folder, configs[number], result.trial.weights)
 
 
 def write(
-    store: Store, location: str, made: Inference, about: About, model: tuple[dict[str, Any], Path], folder: Path
+    store: Store,
+    location: str,
+    made: Inference,
+    about: About,
+    model: tuple[dict[str, Any], Weights],
+    folder: Path,
 ) -> None:
     """Write what a model says of a graph, and the model.
 
     :param location: where the files go, without trailing slash.
-    :param model: its ``config.json`` and the local file of its weights.
+    :param model: its ``config.json`` and its weights.
     :param folder: a local folder through which the large ones pass.
     """
     name = str(model[0]["model"])
@@ -118,7 +123,9 @@ def write(
             texts[file] = made.comparison[split][name]
     for file, text in texts.items():
         write_json(store, join(location, file), text)
-    _write_model(store, join(location, MODEL_FOLDER), *model)
+    weights = folder / WEIGHTS_FILE
+    np.savez(weights, **model[1])  # type: ignore[arg-type]
+    _write_model(store, join(location, MODEL_FOLDER), model[0], weights)
 
 
 def write_json(store: Store, location: str, content: Any) -> None:

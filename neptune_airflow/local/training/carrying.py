@@ -12,28 +12,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.training.decoder import FEATURES
+from neptune_airflow.local.training.decoder import EDGE, FEATURES
 from neptune_airflow.local.training.family import Trained, Weights
-from neptune_airflow.local.training.problem import Problem, Scale
+from neptune_airflow.local.training.loading import TRUTH, Learnt
+from neptune_airflow.local.training.problem import Mask, Problem
 from neptune_airflow.local.training.rgcn import IDS, RGCN
 
-SCALE = "scale/"
+MEAN, DEVIATION, TRAINED_ON = "scale/mean/", "scale/deviation/", "split/train"
 RETRAIN = "train a model on this data, or process it with previousDataProcessingJobId so that it keeps its encodings"
 
 
-def scale_weights(problem: Problem) -> Weights:
-    """Give the problem's scales by the names under which they are saved."""
-    return {
-        f"{SCALE}{part}/{owner}": value
+def beside(problem: Problem) -> Weights:
+    """Give what is saved with the weights: the problem's scales, and which nodes or edges were trained on."""
+    return {TRAINED_ON: problem.masks["train"]} | {
+        f"{part}{owner}": value
         for owner, scale in problem.scales.items()
-        for part, value in zip(("mean", "deviation"), scale, strict=True)
+        for part, value in zip((MEAN, DEVIATION), scale, strict=True)
     }
 
 
-def scales(weights: Weights) -> dict[str, Scale]:
-    """Give the scales that were saved with some weights."""
-    owners = [name.removeprefix(f"{SCALE}mean/") for name in weights if name.startswith(f"{SCALE}mean/")]
-    return {owner: (weights[f"{SCALE}mean/{owner}"], weights[f"{SCALE}deviation/{owner}"]) for owner in owners}
+def learnt_scales(trained: Trained) -> Learnt:
+    """Give the scales that were saved with some weights, each with the columns that it is for."""
+    weights, was = trained.weights, trained.config
+    columns = {f"node/{ntype}": widths for ntype, widths in was["features"].items()} | {"edge": was["edge_features"]}
+    found = {}
+    for owner in (name.removeprefix(MEAN) for name in weights if name.startswith(MEAN)):
+        scale = weights[f"{MEAN}{owner}"], weights[f"{DEVIATION}{owner}"]
+        found[owner] = columns.get(owner, {TRUTH: len(scale[0])}), scale
+    return found
+
+
+def seen(problem: Problem, trained: Trained) -> Mask:
+    """Say which nodes or edges of the target a model was trained on; of parallel edges, all if one was."""
+    mask = trained.weights[TRAINED_ON]
+    if problem.pairs is None:
+        rows = _learnt_rows(problem, str(problem.target), trained)
+        return (rows >= 0) & mask[np.maximum(rows, 0)]
+    source, dest = (_learnt_rows(problem, ntype, trained) for ntype in (problem.pairs.source, problem.pairs.dest))
+    width = len(trained.mapping["node2id"][problem.pairs.dest]) + 1
+    then = trained.mapping["target_edges"][:, mask]
+    now = source[problem.pairs.rows] * width + dest[problem.pairs.cols]
+    known = (source[problem.pairs.rows] >= 0) & (dest[problem.pairs.cols] >= 0)
+    return known & np.isin(now, then[0] * width + then[1])
+
+
+def written(target: str | tuple[str, str, str]) -> str | list[str]:
+    """Give a target as JSON gives it back."""
+    return list(target) if isinstance(target, tuple) else target
 
 
 def layout(problem: Problem) -> dict[str, Any]:
@@ -63,9 +88,11 @@ def adopt(net: RGCN, trained: Trained) -> tuple[Weights, list[str]]:
     columns, known = _columns(layout(problem)), _columns(trained.config)
     started: Weights = {}
     lines = [f"starting from the training at {trained.location}, trial {trained.config['trial']}"]
+    # The last layers of another label have learnt something else, even where they have the same shape.
+    heads = () if _same_label(problem, trained.config) else (*(f"{voice}/" for voice in net.voices), EDGE)
     for name, value in fresh.items():
         learnt = trained.weights.get(name)
-        if learnt is None or learnt.shape[1:] != value.shape[1:]:
+        if learnt is None or learnt.shape[1:] != value.shape[1:] or name.startswith(heads):
             continue
         if name.startswith(IDS):
             ntype = name.removeprefix(IDS)
@@ -80,6 +107,11 @@ def adopt(net: RGCN, trained: Trained) -> tuple[Weights, list[str]]:
     total = sum(value.size for value in fresh.values())
     lines.append(f"weights taken over: {taken:,} of {total:,}" + (f"; afresh: {', '.join(left)}" if left else ""))
     return started, lines
+
+
+def _same_label(problem: Problem, was: dict[str, Any]) -> bool:
+    now = {"target": written(problem.target), "property": problem.label, "classes": problem.classes}
+    return all(was[name] == value for name, value in now.items())
 
 
 def transfer(net: RGCN, trained: Trained) -> Weights:
@@ -98,8 +130,7 @@ def transfer(net: RGCN, trained: Trained) -> Weights:
 
 def _differences(net: RGCN, trained: Trained) -> list[str]:
     problem, was = net.problem, trained.config
-    target = list(problem.target) if isinstance(problem.target, tuple) else problem.target
-    if (was["target"], was["property"]) != (target, problem.label):
+    if (was["target"], was["property"]) != (target := written(problem.target), problem.label):
         return [f"it predicts {was['target']}.{was['property']}, and the data is for {target}.{problem.label}"]
     found = [f"it predicts {was['kind']} labels, and the data has {problem.kind} ones"] * (was["kind"] != problem.kind)
     found += _named("class", dict.fromkeys(was["classes"], 0), dict.fromkeys(problem.classes, 0))
@@ -126,14 +157,21 @@ def _named(what: str, was: dict[str, int], now: dict[str, int]) -> list[str]:
     )
 
 
+def _learnt_rows(problem: Problem, ntype: str, trained: Trained) -> NDArray[np.int64]:
+    """Give for each node of a type its number in the earlier training, -1 for a new one."""
+    known = trained.mapping["node2id"].get(ntype, {})
+    rows = np.full(problem.counts[ntype], -1)
+    for raw, number in problem.info["node_id_map"].get(ntype, {}).items():
+        rows[number] = known.get(raw, -1)
+    return rows
+
+
 def _by_id(learnt: NDArray[Any], problem: Problem, ntype: str, trained: Trained) -> tuple[NDArray[Any], int]:
     """Give each node of a type its learnt row, a new one the average of all, and say how many are new."""
-    known = trained.mapping["node2id"].get(ntype, {})
-    numbers = problem.info["node_id_map"].get(ntype, {})
-    rows = np.full(problem.counts[ntype], -1)
-    for raw, number in numbers.items():
-        rows[number] = known.get(raw, -1)
-    average = learnt.mean(axis=0, dtype=np.float64).astype(learnt.dtype) if len(learnt) else 0
+    rows = _learnt_rows(problem, ntype, trained)
+    if not len(learnt):
+        return np.zeros((len(rows), learnt.shape[1]), dtype=learnt.dtype), len(rows)
+    average = learnt.mean(axis=0, dtype=np.float64)
     table = np.where(rows[:, None] < 0, average, learnt[np.maximum(rows, 0)])
     return table.astype(learnt.dtype), int((rows < 0).sum())
 

@@ -20,7 +20,8 @@ from neptune_airflow.local.training.family import Weights
 from neptune_airflow.local.training.problem import Pairs, Problem
 from neptune_airflow.local.training.settings import Settings
 
-FEATURES, OUT, BIAS = "edge/features", "edge/out", "edge/bias"
+EDGE = "edge/"
+FEATURES, OUT, BIAS = f"{EDGE}features", f"{EDGE}out", f"{EDGE}bias"
 
 
 def gate(sums: NDArray[Any], dropout: float, rng: np.random.Generator | None) -> NDArray[Any]:

@@ -11,7 +11,8 @@ model or a metric that it does not have. It is imported when a job needs it.
 
 The course of a training, with the family's part in capitals::
 
-    problem = LOAD(graph, info)                       once in the job and once in each trial's process
+    problem = LOAD(graph, info, trained)              once in the job and once in each trial's process; `trained` is
+                                                      None, or the earlier training's model with a warm start
     log ABOUT(problem).summary and its warnings
     values  = Search.draw(…)                          by the file's names; those in NAMES are drawn, others ignored
     trials  = [Trial(…, SETTINGS(search, values), …)]
@@ -173,7 +174,8 @@ class Family(Protocol):
     def load(self, graph: Path, info: Path, trained: Trained | None = None) -> Any:
         """Read what data processing wrote.
 
-        :param trained: with a model transform, the model; scales that it learnt by are its own.
+        :param trained: with a warm start and a model transform, the model. What it was trained on is then in none of
+            the splits by which models are measured, and what it reads is scaled as it was for the model.
         :raises StepFailed: when a file is broken or does not describe this task.
         """
 

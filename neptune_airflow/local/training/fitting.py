@@ -50,7 +50,7 @@ def fit(problem: Problem, settings: Settings, metric: Metric, seed: int, start: 
         value = metric.of(problem, scores(problem, logits), held_out)
         rank = (metric.rank(value), -loss(problem, logits, held_out, balance)[0])
         for name, point in zip(curve, (epoch, training_loss, value), strict=True):
-            curve[name].append(round(point, 6))
+            curve[name].append(float(f"{point:.6g}"))
         if rank > best_rank:
             best_rank, best_value, best_epoch = rank, value, epoch
             best = {name: value.copy() for name, value in weights.items()}

@@ -26,6 +26,7 @@ from neptune_airflow.local.training.trials import Result, run_all
 
 SEED = 0
 DEFAULT_TRIALS = DEFAULT_PARALLEL = 2
+SMALL = 0.01
 
 
 def run(step: Step) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def run(step: Step) -> dict[str, Any]:
         folder = Path(name)
         trained = _earlier(step, family, folder)
         graph, info = fetch(step.store, source, folder)
-        problem = family.load(graph, info)
+        problem = family.load(graph, info, trained)
         search = hyperparameters.parse(model, family.names, *family.size(problem))
         about = family.about(problem)
         warnings = [*_ignored(search), *about.warnings]
@@ -59,13 +60,14 @@ def run(step: Step) -> dict[str, Any]:
             step.log(line)
         step.log(f"trials: {wanted}, {parallel} at a time, compared by {about.held_out} {family.metric}")
         trials = _trials(step, family, problem, search, wanted, trained, folder)
-        results = _follow(step, family, about.held_out, run_all(family, trials, graph, info, parallel))
+        results = _follow(step, family, about.held_out, run_all(family, trials, graph, info, parallel, trained))
         best = max(results, key=lambda result: (family.rank(result.value), -result.trial.number))
         with np.load(best.trial.weights) as saved:
-            made = family.infer(problem, best.trial.settings, dict(saved))
+            weights = dict(saved)
+        made = family.infer(problem, best.trial.settings, weights)
         configs = {result.trial.number: artifacts.config(family, step.job_name, about, result) for result in results}
         artifacts.write_trials(step.store, step.output_location, configs, results)
-        chosen = configs[best.trial.number], best.trial.weights
+        chosen = configs[best.trial.number], weights
         artifacts.write(step.store, step.output_location, made, about, chosen, folder)
         seconds = time.perf_counter() - started
         report = Report(results, best, made.comparison, warnings, seconds, trained.location if trained else None)
@@ -129,7 +131,7 @@ def _follow(step: Step, family: Family, split: str, running: Iterator[Result]) -
     for result in running:
         values = ", ".join(f"{name} {value}" for name, value in result.trial.values.items())
         step.log(
-            f"trial {result.trial.number}: {split} {family.metric} {result.value:.4f}"
+            f"trial {result.trial.number}: {split} {family.metric} {_told(result.value)}"
             f" at epoch {result.best_epoch} of {result.curve['epoch'][-1]:.0f}, {result.seconds:.1f} s; {values}"
         )
         results.append(result)
@@ -141,6 +143,12 @@ def figures(comparison: Comparison, metric: str, held_out: str, log: Callable[[s
     result: dict[str, Any] = {}
     for split in (held_out, "test"):
         if split in comparison:
-            result[split] = {name: round(values[metric], 4) for name, values in comparison[split].items()}
-            log(f"{split} {metric}: " + ", ".join(f"{name} {value:.4f}" for name, value in result[split].items()))
+            told = {name: _told(values[metric]) for name, values in comparison[split].items()}
+            result[split] = {name: float(value) for name, value in told.items()}
+            log(f"{split} {metric}: " + ", ".join(f"{name} {value}" for name, value in told.items()))
     return result
+
+
+def _told(value: float) -> str:
+    """Give a figure with four decimals, or a small one with three digits: a label's unit may be anything."""
+    return f"{value:.4f}" if abs(value) >= SMALL or not value else f"{value:.3g}"

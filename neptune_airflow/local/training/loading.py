@@ -32,9 +32,11 @@ from neptune_airflow.local.training.problem import (
 from neptune_airflow.local.training.tasks import Task
 from neptune_airflow.local.training.unpickling import unpickle
 
+TRUTH = "truth"
 INFO_KEYS = ("node_id_map", "label_map", "label_properties", "is_multilabel", "node_feat_meta", "edge_feat_meta")
 
-Scales = Mapping[str, Scale]
+Learnt = Mapping[str, tuple[dict[str, int], Scale]]
+"""By owner the scale that a trained model reads by, and the columns that it is for."""
 
 
 def read_graph(graph_path: Path, info_path: Path) -> tuple[Graph, dict[str, Any]]:
@@ -53,29 +55,30 @@ def read_graph(graph_path: Path, info_path: Path) -> tuple[Graph, dict[str, Any]
     return graph, info
 
 
-def load(graph_path: Path, info_path: Path, task: Task, learnt: Scales | None = None) -> Problem:
+def load(graph_path: Path, info_path: Path, task: Task, learnt: Learnt | None = None) -> Problem:
     """Read the problem of a task.
 
-    :param learnt: scales that a trained model reads by, instead of this graph's own.
+    :param learnt: a trained model's scales, which go before this graph's own where its columns are the same.
     :raises StepFailed: when a file is broken, or describes anything but one target of this task.
     """
     graph, info = read_graph(graph_path, info_path)
     learnt = learnt or {}
     target, frame = _target(graph, info, task)
     truth = _truth(frame, info, task, target)
-    scales: dict[str, Scale] = {"truth": learnt.get("truth", truth.scale)}
+    scales = {TRUTH: _scale(learnt, TRUTH, {TRUTH: truth.table.shape[1]}) or truth.scale}
     features, columns = {}, {}
     for ntype, count in graph.nodes.items():
         meta = info["node_feat_meta"].get(ntype, {})
         place = f"nodes of type {ntype!r}"
         table, columns[ntype] = _features(graph.node_data[ntype], meta, count, place)
-        features[ntype], scales[f"node/{ntype}"] = _standard(table, learnt.get(f"node/{ntype}"))
+        owner = f"node/{ntype}"
+        features[ntype], scales[owner] = _standard(table, _scale(learnt, owner, columns[ntype]))
     pairs = None
     if isinstance(target, tuple):
         relation = next(relation for relation in graph.relations if relation.canonical == target)
         meta = info["edge_feat_meta"].get(target, {})
         table, widths = _features(relation.data, meta, len(relation.rows), f"edges of type {target}")
-        table, scales["edge"] = _standard(table, learnt.get("edge"))
+        table, scales["edge"] = _standard(table, _scale(learnt, "edge", widths))
         pairs = Pairs(target[0], target[2], relation.rows, relation.cols, table, widths)
     return Problem(
         target=target,
@@ -171,7 +174,7 @@ def _features(frame: Frame, meta: dict[str, Any], count: int, place: str) -> tup
 
 def _standard(table: Floats, learnt: Scale | None) -> tuple[Floats, Scale]:
     """Bring each column to mean 0 and deviation 1, or to where a trained model expects it."""
-    if learnt is not None and len(learnt[0]) == table.shape[1]:
+    if learnt is not None:
         mean, deviation = learnt
     elif not table.size:
         return table, (np.zeros(table.shape[1], dtype=np.float32), np.ones(table.shape[1], dtype=np.float32))
@@ -179,6 +182,11 @@ def _standard(table: Floats, learnt: Scale | None) -> tuple[Floats, Scale]:
         mean, deviation = table.mean(axis=0), table.std(axis=0)
         deviation[deviation == 0] = 1
     return (table - mean) / deviation, (mean, deviation)
+
+
+def _scale(learnt: Learnt, owner: str, columns: dict[str, int]) -> Scale | None:
+    known, scale = learnt.get(owner, ({}, None))
+    return scale if known == columns else None
 
 
 def _link(relation: Relation, counts: dict[str, int]) -> Link:

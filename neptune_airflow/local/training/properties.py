@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,15 @@ class Properties:
 
     def load(self, graph: Path, info: Path, trained: Trained | None = None) -> Problem:
         """Read the graph, its labels and features."""
-        return loading.load(graph, info, self.row, carrying.scales(trained.weights) if trained else None)
+        if trained is None:
+            return loading.load(graph, info, self.row)
+        problem = loading.load(graph, info, self.row, carrying.learnt_scales(trained))
+        if trained.config["target"] != carrying.written(problem.target):
+            return problem
+        seen = carrying.seen(problem, trained)
+        measured = {split: mask & ~seen for split, mask in problem.masks.items() if split != "train"}
+        withheld = sum(int((problem.masks[split] & seen).sum()) for split in measured)
+        return replace(problem, masks=problem.masks | measured, withheld=withheld)
 
     def size(self, problem: Problem) -> tuple[int, int]:
         """Give the numbers of nodes and edges, reverses among them."""
@@ -95,7 +103,7 @@ class Properties:
             target=f"{target}.{problem.label}",
             split=split,
             held_out=problem.held_out,
-            config={"property": problem.label, "target": problem.target, **carrying.layout(problem)},
+            config={"property": problem.label, "target": carrying.written(problem.target), **carrying.layout(problem)},
             warnings=_warnings(problem, self.row),
         )
 
@@ -106,7 +114,7 @@ class Properties:
             with np.load(trial.start) as saved:
                 start = dict(saved)
         made = fitting.fit(problem, trial.settings, self.decides, trial.seed, start)
-        made.weights.update(carrying.scale_weights(problem))
+        made.weights.update(carrying.beside(problem))
         return made
 
     def infer(self, problem: Problem, settings: Settings, weights: Weights) -> Inference:
@@ -183,6 +191,9 @@ def _warnings(problem: Problem, task: Task) -> list[str]:
     ]
     if raw:
         warnings.append(f"Features without an encoding are not used: {', '.join(raw)}")
+    if problem.withheld:
+        what = f"{problem.withheld:,} {task.thing}s of the validation and test splits"
+        warnings.append(f"{what} were trained on by the earlier model: they are left out of every figure")
     if problem.held_out != "valid":
         thing = task.thing
         warnings.append(f"No {thing} is in the validation split, so trials are compared by the {thing}s they train on")

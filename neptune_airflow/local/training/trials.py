@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.training.family import Family, Trial
+from neptune_airflow.local.training.family import Family, Trained, Trial
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -34,15 +34,20 @@ class Result:
     curve: dict[str, list[float]]
 
 
-def run_all(family: Family, trials: list[Trial], graph: Path, info: Path, parallel: int) -> Iterator[Result]:
+def run_all(
+    family: Family, trials: list[Trial], graph: Path, info: Path, parallel: int, trained: Trained | None = None
+) -> Iterator[Result]:
     """Run trials, so many at a time, and give each result as it comes.
 
+    :param trained: the model that they start from.
     :raises StepFailed: when a process dies, say for want of memory.
     """
     # Fresh interpreters, not forks: BLAS reads its thread count when numpy loads, and this process may have threads.
     with (
         _environment(ONE_THREAD),
-        ProcessPoolExecutor(parallel, get_context("spawn"), initializer=_load, initargs=(family, graph, info)) as pool,
+        ProcessPoolExecutor(
+            parallel, get_context("spawn"), initializer=_load, initargs=(family, graph, info, trained)
+        ) as pool,
     ):
         running = [pool.submit(_train, trial) for trial in trials]
         try:
@@ -74,8 +79,8 @@ _loaded: list[tuple[Family, Any]] = []
 """In a trial's process: the family and the problem, read once for all its trials."""
 
 
-def _load(family: Family, graph: Path, info: Path) -> None:
-    _loaded.append((family, family.load(graph, info)))
+def _load(family: Family, graph: Path, info: Path, trained: Trained | None) -> None:
+    _loaded.append((family, family.load(graph, info, trained)))
 
 
 def _train(trial: Trial) -> Result:

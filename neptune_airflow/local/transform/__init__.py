@@ -1,0 +1,1 @@
+"""Model transform: a trained model speaks on a graph anew, without training."""
