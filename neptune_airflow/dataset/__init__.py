@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from neptune_airflow.dataset.configuration import Configuration, EdgeFile, Feature, Label, NodeFile
-from neptune_airflow.dataset.consistency import LINK_PREDICTION, deletions, task_type
-from neptune_airflow.dataset.parsing import DEFAULT_NAME, ConfigurationError, parse
+from neptune_airflow.dataset.consistency import deletions, task_type
+from neptune_airflow.dataset.document import DEFAULT_NAME, ConfigurationError
+from neptune_airflow.dataset.parsing import parse
+from neptune_airflow.dataset.rdf import RdfConfiguration, RdfFile, RdfTarget, parse_rdf
+from neptune_airflow.dataset.vocabulary import LINK_PREDICTION
 
 __all__ = [
     "DEFAULT_NAME",
@@ -15,7 +18,11 @@ __all__ = [
     "Feature",
     "Label",
     "NodeFile",
+    "RdfConfiguration",
+    "RdfFile",
+    "RdfTarget",
     "deletions",
     "parse",
+    "parse_rdf",
     "task_type",
 ]

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from neptune_airflow.dataset.configuration import Configuration, EdgeFile, Feature, Label, NodeFile
-from neptune_airflow.dataset.parsing import DEFAULT_NAME, ConfigurationError
+from neptune_airflow.dataset.document import DEFAULT_NAME, ConfigurationError
+from neptune_airflow.dataset.vocabulary import LINK_PREDICTION
 
-LINK_PREDICTION = "link_prediction"
 #: The task's name by what is labelled and how.
 TASK_TYPES = {
     ("node", "classification"): "node_class",
     ("node", "regression"): "node_regression",
     ("edge", "classification"): "edge_class",
     ("edge", "regression"): "edge_regression",
-    ("edge", "link_prediction"): LINK_PREDICTION,
+    ("edge", LINK_PREDICTION): LINK_PREDICTION,
 }
 NEEDS_FULL_RUN = "node deletions need a full run: leave previousDataProcessingJobId out"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import Any
 
 from neptune_airflow.dataset.configuration import Configuration, EdgeFile, Feature, Label, NodeFile
+from neptune_airflow.dataset.document import DEFAULT_NAME, Reader, load
+from neptune_airflow.dataset.rdf import is_rdf, parse_rdf
 from neptune_airflow.dataset.vocabulary import (
     EDGE_LABELS,
     FEATURE_TYPES,
+    LINK_PREDICTION,
     NODE_LABELS,
     OPTION_ALIASES,
     OPTIONS,
@@ -19,119 +20,32 @@ from neptune_airflow.dataset.vocabulary import (
     split_rate,
 )
 
-#: The name the exporter gives the file, and the data processing API's default.
-DEFAULT_NAME = "training-data-configuration.json"
-
-T = TypeVar("T")
-
-
-class ConfigurationError(ValueError):
-    """The configuration can't be used.
-
-    :param name: the configuration's file name.
-    :param path: where in the document, such as ``graph.nodes[0].features[2].norm``; empty for the whole of it.
-    :param reason: what is wrong there.
-    """
-
-    def __init__(self, name: str, path: str, reason: str) -> None:
-        super().__init__(f"{name}: {path}: {reason}" if path else f"{name}: {reason}")
-        self.name, self.path, self.reason = name, path, reason
-
 
 def parse(content: bytes | str, name: str = DEFAULT_NAME) -> Configuration:
     """Read a v2.0 property graph configuration.
+
+    https://docs.aws.amazon.com/neptune/latest/userguide/machine-learning-processing-training-config-file-structure.html
 
     :param content: the JSON document.
     :param name: the file's name, for errors.
     :raises ConfigurationError: for anything that can't be used, v1 and RDF configurations among it.
     """
-    return _Parser(name).configuration(_load(content, name))
+    document = load(content, name)
+    parser = _Parser(name)
+    graph, path = parser.graph(document)
+    if is_rdf(document, graph):
+        rdf = parse_rdf(content, name)
+        tasks = ", ".join(rdf.tasks) or "no task"
+        reason = f"an RDF configuration ({len(rdf.files)} files, {tasks}), where a property graph's is needed"
+        raise parser.error(rdf.path, f"{reason}: export the graph with export-pg, not with export-rdf")
+    return parser.configuration(document, graph, path)
 
 
-def _load(content: bytes | str, name: str) -> dict[str, Any]:
-    try:
-        document = json.loads(content.decode("utf-8-sig") if isinstance(content, bytes) else content)
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(name, "", f"not UTF-8 text (byte {error.start})") from None
-    except json.JSONDecodeError as error:
-        reason = f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        raise ConfigurationError(name, "", reason) from None
-    if not isinstance(document, dict):
-        raise ConfigurationError(name, "", "the document is not a JSON object")
-    return document
-
-
-class _Parser:
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.ignored: list[str] = []
-
-    def error(self, path: str, reason: str) -> ConfigurationError:
-        return ConfigurationError(self.name, path, reason)
-
-    # -- pieces ------------------------------------------------------------------------------------------------------
-
-    def checked(self, check: Callable[[Any], T], value: Any, path: str) -> T:
-        try:
-            return check(value)
-        except ValueError as error:
-            raise self.error(path, str(error)) from None
-
-    def field(self, entry: dict[str, Any], key: str, path: str, kind: type[T]) -> T:
-        if key not in entry:
-            raise self.error(path, f"{key!r} is missing")
-        if not isinstance(entry[key], kind):
-            raise self.error(f"{path}.{key}", f"{entry[key]!r} is not {_KINDS[kind]}")
-        value: T = entry[key]
-        return value
-
-    def entries(self, owner: dict[str, Any], key: str, path: str) -> list[tuple[dict[str, Any], str]]:
-        """Give the objects of an array that may be absent, each with its path."""
-        found = owner.get(key) or []
-        if not isinstance(found, list):
-            raise self.error(f"{path}.{key}", f"{found!r} is not an array")
-        for number, entry in enumerate(found):
-            if not isinstance(entry, dict):
-                raise self.error(f"{path}.{key}[{number}]", f"{entry!r} is not an object")
-        return [(entry, f"{path}.{key}[{number}]") for number, entry in enumerate(found)]
-
-    def words(self, entry: dict[str, Any], key: str, path: str, names: tuple[str, ...]) -> list[str]:
-        """Give the strings of an array of fixed length, whose places have names."""
-        value = self.field(entry, key, path, list)
-        if len(value) != len(names) or not all(isinstance(word, str) for word in value):
-            raise self.error(f"{path}.{key}", f"{value!r} is not an array of {len(names)} strings: {', '.join(names)}")
-        return value
-
-    def ignore_others(self, entry: dict[str, Any], known: Collection[str], path: str, meaning: str) -> None:
-        self.ignored += [f"{path}.{key}: means nothing {meaning}" for key in entry if key not in known]
-
-    # -- the document ------------------------------------------------------------------------------------------------
-
-    def configuration(self, document: dict[str, Any]) -> Configuration:
-        graph, path = self.graph(document)
+class _Parser(Reader):
+    def configuration(self, document: dict[str, Any], graph: dict[str, Any], path: str) -> Configuration:
         nodes = tuple(self.node_file(entry, where) for entry, where in self.entries(graph, "nodes", path))
         edges = tuple(self.edge_file(entry, where) for entry, where in self.entries(graph, "edges", path))
-        warnings = [*(document.get("warnings") or []), *(graph.get("warnings") or [])]
-        return Configuration(nodes, edges, tuple(str(warning) for warning in warnings), tuple(self.ignored))
-
-    def graph(self, document: dict[str, Any]) -> tuple[dict[str, Any], str]:
-        if "graph" not in document:
-            raise self.error("", "'graph' is missing")
-        version, graph, path = document.get("version"), document["graph"], "graph"
-        flat = isinstance(graph, list) and any(isinstance(entry, dict) and "file_name" in entry for entry in graph)
-        if flat or (version is not None and not str(version).startswith("v2")):
-            reason = f"version {version or 'v1'} configurations are not supported: export again with neptune_ml v2.0"
-            raise self.error("version" if version else "graph", reason)
-        if isinstance(graph, list):
-            if len(graph) != 1:
-                raise self.error(path, f"there are {len(graph)} graphs, one is expected")
-            graph, path = graph[0], "graph[0]"
-        if not isinstance(graph, dict):
-            raise self.error(path, f"{graph!r} is not an object")
-        if "rdfs" in graph or document.get("query_engine") == "sparql":
-            where = f"{path}.rdfs" if "rdfs" in graph else "query_engine"
-            raise self.error(where, "RDF (SPARQL) configurations are not supported: only property graphs are")
-        return graph, path
+        return Configuration(nodes, edges, self.warnings(document, graph), tuple(self.ignored))
 
     def file(self, entry: dict[str, Any], path: str) -> tuple[str, str]:
         file_name = self.field(entry, "file_name", path, str)
@@ -203,20 +117,17 @@ class _Parser:
         column, kind = self.words(entry, "label", path, ("column", "type"))
         if kind not in types:
             raise self.error(f"{path}.label[1]", f"{kind!r} is not one of {', '.join(types)}")
-        if not column and kind != "link_prediction":
+        if not column and kind != LINK_PREDICTION:
             raise self.error(f"{path}.label[0]", f"a {kind} label needs a column")
         rate, files = entry.get("split_rate"), entry.get("custom_split_filenames")
         if rate is not None and files is not None:
             raise self.error(f"{path}.split_rate", "can't be given together with custom_split_filenames")
         separator = entry.get("separator")
         return Label(
-            "" if kind == "link_prediction" else column,
+            "" if kind == LINK_PREDICTION else column,
             kind,
             path,
             None if rate is None else self.checked(split_rate, rate, f"{path}.split_rate"),
             None if files is None else self.checked(custom_split_filenames, files, f"{path}.custom_split_filenames"),
             None if separator is None else self.checked(OPTIONS["separator"], separator, f"{path}.separator"),
         )
-
-
-_KINDS: dict[Any, str] = {str: "a string", list: "an array"}

@@ -17,8 +17,9 @@ NORMS = ("none", "min-max", "standard")
 IMPUTERS = ("mean", "median", "most-frequent")
 DATETIME_PARTS = ("year", "month", "weekday", "hour")
 SPLITS = ("train", "valid", "test")
+LINK_PREDICTION = "link_prediction"
 NODE_LABELS = ("classification", "regression")
-EDGE_LABELS = (*NODE_LABELS, "link_prediction")
+EDGE_LABELS = (*NODE_LABELS, LINK_PREDICTION)
 
 #: Names that the graph's own data go by, so that no feature can be called that.
 RESERVED = frozenset({"labels"} | {f"{prefix}{split}_mask" for prefix in ("", "rev_") for split in SPLITS})

@@ -198,10 +198,20 @@ WRONG = {
         "graph.nodes[0].features[1].feature",
         "twice",
     ),
-    "v1 flat": ({"graph": [{"file_name": "a.csv", "features": []}]}, "graph", "v2.0"),
-    "v1 by name": (document(version="v1.0"), "version", "v1.0"),
-    "sparql": (document(query_engine="sparql"), "query_engine", "RDF"),
-    "rdfs": (document(graph={"rdfs": []}), "graph.rdfs", "RDF"),
+    "v1 flat": (
+        {"graph": [{"file_name": "a.csv", "features": []}]},
+        "graph",
+        "version v1, as the exporter writes for neptune_ml.version v1.0: only v2.0 can be read; "
+        "export again without neptune_ml.version, or with v2.0",
+    ),
+    "v1 by name": (document(version="v1.0"), "version", "version v1.0: only v2.0 can be read; export again without"),
+    "sparql": (document(query_engine="sparql"), "query_engine", "'sparql' means an RDF configuration"),
+    "rdfs": (
+        document(graph={"rdfs": []}),
+        "graph.rdfs",
+        "an RDF configuration (0 files, no task), where a property graph's is needed: "
+        "export the graph with export-pg, not with export-rdf",
+    ),
 }
 
 
