@@ -36,7 +36,7 @@ def parse(content: bytes | str, name: str = DEFAULT_NAME) -> Configuration:
     if is_rdf(document, graph):
         rdf = parse_rdf(content, name)
         tasks = ", ".join(rdf.tasks) or "no task"
-        reason = f"an RDF configuration ({len(rdf.files)} files, {tasks}), where a property graph's is needed"
+        reason = f"an RDF configuration ({tasks}), where a property graph's is needed"
         raise parser.error(rdf.path, f"{reason}: export the graph with export-pg, not with export-rdf")
     return parser.configuration(document, graph, path)
 

@@ -209,7 +209,7 @@ WRONG = {
     "rdfs": (
         document(graph={"rdfs": []}),
         "graph.rdfs",
-        "an RDF configuration (0 files, no task), where a property graph's is needed: "
+        "an RDF configuration (no task), where a property graph's is needed: "
         "export the graph with export-pg, not with export-rdf",
     ),
 }

@@ -91,7 +91,7 @@ def test_where_a_property_graph_is_needed_it_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError) as error:
         parse(json.dumps(given), "c.json")
     assert str(error.value) == (
-        "c.json: graph.rdfs: an RDF configuration (3 files, link_prediction, regression), "
+        "c.json: graph.rdfs: an RDF configuration (link_prediction, regression), "
         "where a property graph's is needed: export the graph with export-pg, not with export-rdf"
     )
 

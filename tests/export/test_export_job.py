@@ -148,10 +148,12 @@ def test_each_job_gets_its_configuration(small: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"command": "export-rdf"}, "does not do export-rdf"),
-        ({"command": "export-pg-from-queries"}, "does not do export-pg-from-queries"),
+        ({"command": "export-rdf"}, "does not do export-rdf: the graph here is a property graph and has no RDF"),
+        ({"command": "export-pg-from-queries"}, "does not do export-pg-from-queries: there is no Gremlin here"),
+        ({"command": "import"}, "does not do import: it is not known here. It does export-pg"),
         ({"params": {"endpoint": "cluster"}}, "for Neptune ML only"),
         ({"params": {**REQUEST["params"], "nodeLabels": ["a"]}}, "remove params.nodeLabels"),
+        ({"params": {**REQUEST["params"], "escapeCsvHeaders": True}}, "remove params.escapeCsvHeaders"),
         ({"additionalParams": {"neptune_ml": {"version": "v1.0"}}}, "v2.0 only: .*version is 'v1.0'; leave it out"),
         (
             {"additionalParams": {"neptune_ml": {"split_rate": [1, 0, 0]}}},
