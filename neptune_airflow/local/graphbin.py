@@ -6,10 +6,13 @@ both directions stream: an array goes to the sink from where it lies, and is rea
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -64,9 +67,10 @@ class Graph:
     node_data: dict[str, Frame]
     relations: list[Relation]
 
-    def check(self) -> None:
+    def check(self, *, ends: bool = True) -> None:
         """See that every array fits the nodes and edges that it describes.
 
+        :param ends: whether to look at the ends of every edge, too.
         :raises ValueError: naming the type and the array that does not.
         """
         for ntype, frame in self.node_data.items():
@@ -79,8 +83,9 @@ class Graph:
             if relation.canonical in seen:
                 raise ValueError(f"{place} is there twice")
             seen.add(relation.canonical)
-            _check_ends(f"{place}, rows", relation.rows, self.nodes.get(relation.source))
-            _check_ends(f"{place}, cols", relation.cols, self.nodes.get(relation.dest))
+            if ends:
+                _check_ends(f"{place}, rows", relation.rows, self.nodes.get(relation.source))
+                _check_ends(f"{place}, cols", relation.cols, self.nodes.get(relation.dest))
             if len(relation.rows) != len(relation.cols):
                 raise ValueError(f"{place} has {len(relation.rows)} rows and {len(relation.cols)} cols")
             _check_frame(place, relation.data, len(relation.rows))
@@ -194,10 +199,23 @@ def read(source: BinaryIO) -> Graph:
     return _Reader(source).graph()
 
 
+def view(path: Path) -> Graph:
+    """Read as `read` does, but leave the arrays in the file: they are read-only and loaded as they are used.
+
+    That the edges end at nodes that there are is not checked here, since that would load them all.
+    """
+    if not path.stat().st_size:
+        return read(io.BytesIO())
+    with path.open("rb") as file:
+        return _MappedReader(mmap(file.fileno(), 0, access=ACCESS_READ)).graph()
+
+
 class _Reader:
     """One pass over the file. ``position`` is the byte that comes next, for the errors."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    check_ends = True
+
+    def __init__(self, source: BinaryIO | mmap) -> None:
         self.source = source
         self.position = 0
 
@@ -228,7 +246,7 @@ class _Reader:
         ]
         graph = Graph(dict(zip(types, counts, strict=True)), dict(zip(types, node_frames, strict=True)), relations)
         try:
-            graph.check()
+            graph.check(ends=self.check_ends)
         except ValueError as error:
             raise self.bad(str(error)) from None
         return graph
@@ -298,7 +316,7 @@ class _Reader:
 
     def string(self) -> str:
         try:
-            return self.take(self.word()).decode()
+            return str(self.take(self.word()), "utf-8")
         except UnicodeDecodeError:
             raise self.bad("a name that is not UTF-8") from None
 
@@ -310,7 +328,7 @@ class _Reader:
     def word(self) -> int:
         return int.from_bytes(self.take(8), "little")
 
-    def take(self, size: int) -> bytearray:
+    def take(self, size: int) -> bytearray | memoryview:
         """Read exactly so many bytes; in pieces, since a corrupt length may ask for more than memory holds."""
         taken = bytearray()
         while len(taken) < size:
@@ -327,3 +345,21 @@ class _Reader:
 
     def bad(self, what: str) -> ValueError:
         return ValueError(f"graph.bin, byte {self.position}: {what}")
+
+
+class _MappedReader(_Reader):
+    """One pass over a file in memory that gives its parts without copying; the arrays keep the map open."""
+
+    check_ends = False
+
+    def __init__(self, content: mmap) -> None:
+        super().__init__(content)
+        self.content = memoryview(content)
+
+    def take(self, size: int) -> memoryview:
+        """Give so many bytes where they lie."""
+        taken = self.content[self.position : self.position + size]
+        self.position += len(taken)
+        if len(taken) < size:
+            raise self.bad(f"the file ends {size - len(taken)} bytes early")
+        return taken

@@ -9,16 +9,21 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
 import polars as pl
 
+from neptune_airflow.local.processing.growth import Prefix, Readable, Watched
 from neptune_airflow.local.step import StepFailed
 from neptune_airflow.local.store import Store, join
 
 #: Bytes of a piece; measured best between 8 and 64 MiB in time, and the smaller the less memory.
 PIECE = 16 << 20
+#: Threads that take digests.
+HASHERS = 2
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,25 @@ class CsvFile:
         :raises StepFailed: for a missing file or column, and for content that is no such CSV.
         """
         with self._open() as source:
-            header, first = self._header(source)
-            wanted = {name: self._position(name, header) for name in dict.fromkeys(columns)}
-            wanted |= {name: header[name] for name in optional if name in header}
-            width = max(header.values()) + 1
-            for piece in _pieces(source, first):
-                yield self._parse(piece, wanted, width)
+            yield from Reading(self, source, source.read(PIECE)).tables(columns, optional)
+
+    @contextmanager
+    def reading(self, known: Known | None = None) -> Iterator[Reading]:
+        """Open the file to be read and to be known again by a later job.
+
+        :param known: what an earlier job read; if the file still begins with it, the reading begins behind it.
+        """
+        with ThreadPoolExecutor(HASHERS) as pool:
+            if known is not None:
+                with self._open() as source:
+                    watched = Watched(source, pool)
+                    first = watched.read(min(PIECE, known.prefix.size))
+                    if watched.starts_with(known.prefix, PIECE):
+                        yield Reading(self, watched, first, known)
+                        return
+            with self._open() as source:
+                watched = Watched(source, pool)
+                yield Reading(self, watched, watched.read(PIECE))
 
     def line(self, row: int) -> int:
         """Give the line of the file, counted from 1, on which a row (counted from 0, without the header) begins."""
@@ -71,27 +89,91 @@ class CsvFile:
         except (FileNotFoundError, IsADirectoryError):
             raise StepFailed(f"{self.name}: there is no such file in {self.root}") from None
 
-    def _header(self, source: IO[bytes]) -> tuple[dict[str, int], bytes]:
-        """Give the position of each column, typed headers such as ``age:int`` under both names, and what follows."""
-        data = source.read(PIECE)
-        end = data.find(b"\n") + 1 or len(data)
+    def ragged(self, width: int) -> str:
+        """Find the first line with too many fields, in words; polars does not say which one it was."""
+        with self._open() as source:
+            text = io.TextIOWrapper(io.BufferedReader(_Raw(source)), encoding="utf-8", errors="replace", newline="")
+            records = csv.reader(text, delimiter=self.separator)
+            return next((f" (line {records.line_num})" for fields in records if len(fields) > width), "")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was read of a file: its bytes, to be known again, and the number of its rows without the header."""
+
+    prefix: Prefix
+    rows: int
+
+
+class Reading:
+    """One pass over a file.
+
+    :param source: the stream, read up to the end of ``first`` or, if something is known, up to the end of that.
+    :param first: the file's first bytes, the header among them.
+    :param known: what is not read again.
+    """
+
+    def __init__(self, file: CsvFile, source: Readable, first: bytes, known: Known | None = None) -> None:
+        self.file = file
+        self.known = known
+        self.rows = known.rows if known else 0
+        self._source = source
+        end = first.find(b"\n") + 1 or len(first)
+        self._header = self._positions(first[:end])
+        self._rest = b"" if known else first[end:]
+        self._whole = first[:end].endswith(b"\n")
+
+    @property
+    def start(self) -> int:
+        """The file's row that the tables begin with."""
+        return self.known.rows if self.known else 0
+
+    def tables(self, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+        """Give the rows, in order, as tables of the named columns, as `CsvFile.tables` does."""
+        wanted = {name: self._position(name) for name in dict.fromkeys(columns)}
+        wanted |= {name: self._header[name] for name in optional if name in self._header}
+        width = max(self._header.values()) + 1
+        for piece in self._pieces():
+            table = self._parse(piece, wanted, width)
+            self.rows += len(table)
+            yield table
+
+    def seen(self) -> Known | None:
+        """Give what was read, once all was; None if the file does not end with a line and so may not simply go on."""
+        return Known(self._source.prefix(), self.rows) if self._whole and isinstance(self._source, Watched) else None
+
+    def _positions(self, line: bytes) -> dict[str, int]:
+        """Give the position of each column, typed headers such as ``age:int`` under both names."""
         try:
-            names = next(csv.reader([data[:end].decode("utf-8-sig")], delimiter=self.separator), [])
+            names = next(csv.reader([line.decode("utf-8-sig")], delimiter=self.file.separator), [])
         except UnicodeDecodeError:
-            raise StepFailed(f"{self.name}, line 1: not UTF-8 text") from None
+            raise StepFailed(f"{self.file.name}, line 1: not UTF-8 text") from None
         if not names:
-            raise StepFailed(f"{self.name}: the file is empty")
+            raise StepFailed(f"{self.file.name}: the file is empty")
         header: dict[str, int] = {}
         for position, name in enumerate(names):
             header.setdefault(name, position)
         for position, name in enumerate(names):
             header.setdefault(name.rpartition(":")[0] or name, position)
-        return header, data[end:]
+        return header
 
-    def _position(self, name: str, header: dict[str, int]) -> int:
-        if name not in header:
-            raise StepFailed(f"{self.name}: there is no column {name!r}; there are {', '.join(header)}")
-        return header[name]
+    def _position(self, name: str) -> int:
+        if name not in self._header:
+            raise StepFailed(f"{self.file.name}: there is no column {name!r}; there are {', '.join(self._header)}")
+        return self._header[name]
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Cut the stream behind line breaks outside quotes; blank lines at the very end are no rows."""
+        rest = self._rest
+        while data := self._source.read(PIECE):
+            data = rest + data
+            end = _record_end(data)
+            if end:
+                yield data[:end]
+            rest = data[end:]
+        self._whole = self._whole and _ends_with_a_line(rest)
+        if rest := rest.rstrip(b"\r\n"):
+            yield rest
 
     def _parse(self, piece: bytes, wanted: dict[str, int], width: int) -> pl.DataFrame:
         positions = sorted(set(wanted.values()))
@@ -102,20 +184,13 @@ class CsvFile:
                 has_header=False,
                 schema=schema,
                 columns=positions,
-                separator=self.separator,
+                separator=self.file.separator,
                 null_values="",
             )
         except pl.exceptions.PolarsError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise StepFailed(f"{self.name}: not a CSV file of {width} columns: {reason}{self._ragged(width)}") from None
+            reason = f"{str(error).strip().splitlines()[0]}{self.file.ragged(width)}"
+            raise StepFailed(f"{self.file.name}: not a CSV file of {width} columns: {reason}") from None
         return table.select([pl.col(str(position)).alias(name) for name, position in wanted.items()])
-
-    def _ragged(self, width: int) -> str:
-        """Find the first line with too many fields; polars does not say which one it was."""
-        with self._open() as source:
-            text = io.TextIOWrapper(io.BufferedReader(_Raw(source)), encoding="utf-8", errors="replace", newline="")
-            records = csv.reader(text, delimiter=self.separator)
-            return next((f" (line {records.line_num})" for fields in records if len(fields) > width), "")
 
 
 class _Raw(io.RawIOBase):
@@ -133,18 +208,6 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def _pieces(source: IO[bytes], rest: bytes) -> Iterator[bytes]:
-    """Cut a stream behind line breaks outside quotes; blank lines at the very end are no rows."""
-    while data := source.read(PIECE):
-        data = rest + data
-        end = _record_end(data)
-        if end:
-            yield data[:end]
-        rest = data[end:]
-    if rest := rest.rstrip(b"\r\n"):
-        yield rest
-
-
 def _record_end(data: bytes) -> int:
     """Give the end of the last whole record: the last line break with an even number of quotes before it."""
     end = data.rfind(b"\n") + 1
@@ -154,3 +217,9 @@ def _record_end(data: bytes) -> int:
         quotes -= data.count(b'"', previous, end)
         end = previous
     return end
+
+
+def _ends_with_a_line(rest: bytes) -> bool:
+    """Say whether what is left at the end of a file is nothing, or whole lines of which the last one is not blank."""
+    line = rest[-4:].removesuffix(b"\n").removesuffix(b"\r")
+    return not rest or (_record_end(rest) == len(rest) and bool(line) and not line.endswith(b"\n"))

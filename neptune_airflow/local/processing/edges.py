@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from neptune_airflow.dataset import EdgeFile, Feature, Label
 from neptune_airflow.local.processing.column import Column, Part
-from neptune_airflow.local.processing.csvfile import CsvFile
+from neptune_airflow.local.processing.csvfile import CsvFile, Reading
 from neptune_airflow.local.processing.encoding import Encoded
 from neptune_airflow.local.processing.ids import UNKNOWN
 from neptune_airflow.local.processing.nodes import Nodes
-from neptune_airflow.local.processing.work import Work
+from neptune_airflow.local.processing.work import Earlier, Seen, Work, description
 from neptune_airflow.local.step import StepFailed
 
 Canonical = tuple[str, str, str]
@@ -29,7 +29,11 @@ def type_name(canonical: Canonical) -> str:
 
 @dataclass
 class Edges:
-    """All edges of one canonical type, in the order of the files."""
+    """All edges of one canonical type, in the order of the files.
+
+    :param earlier: what the first edges were taken over from; the label's column has the values of the others alone.
+    :param seen: what a later job is told of the type's one file.
+    """
 
     canonical: Canonical
     rows: NDArray[np.int64]
@@ -37,18 +41,25 @@ class Edges:
     files: list[str]
     features: Encoded
     labelled: tuple[EdgeFile, Label, Column] | None = None
+    earlier: Earlier | None = None
+    seen: Seen | None = None
 
 
 @dataclass
 class _Gathered:
-    """What the files have given of one type so far; a column's parts each with the number of their first edge."""
+    """What the files have given of one type so far; a column's parts each with the number of their first edge.
+
+    :param earlier: the edges that are not read because an earlier job did; ``count`` is without them.
+    """
 
     entries: list[EdgeFile] = field(default_factory=list)
-    rows: list[NDArray[np.int32]] = field(default_factory=list)
-    cols: list[NDArray[np.int32]] = field(default_factory=list)
+    rows: list[NDArray[np.int32] | NDArray[np.int64]] = field(default_factory=list)
+    cols: list[NDArray[np.int32] | NDArray[np.int64]] = field(default_factory=list)
     features: dict[str, tuple[Feature, list[tuple[int, Part]]]] = field(default_factory=dict)
     labels: list[tuple[int, Part]] = field(default_factory=list)
     count: int = 0
+    earlier: Earlier | None = None
+    seen: Seen | None = None
 
     def declare(self, entry: EdgeFile) -> None:
         if entry not in self.entries:
@@ -92,15 +103,16 @@ class _Piece:
 def read_edges(work: Work, entries: tuple[EdgeFile, ...], nodes: dict[str, Nodes]) -> list[Edges]:
     """Read all edge files, one after the other, and encode the features of each type.
 
+    Of a type's only file, what an earlier job read is not read again.
+
     :raises StepFailed: for an edge to an unknown node, and what encoders refuse.
     """
     types: dict[Canonical, _Gathered] = {}
     for entry in entries:
-        file = work.csv(entry.file_name, entry.separator)
-        if not entry.relation_column:
-            types.setdefault((entry.source_type, entry.relation, entry.dest_type), _Gathered()).declare(entry)
-        for canonical, piece in _pieces(entry, file, nodes):
-            types.setdefault(canonical, _Gathered()).add(entry, file, piece)
+        if any(other is not entry and _may_share(entry, other) for other in entries) or entry.relation_column:
+            _read(work, entry, nodes, types)
+        else:
+            types[_canonical(entry)] = _read_only_file(work, entry, nodes)
     found = [_finish(work, canonical, types.pop(canonical)) for canonical in list(types)]
     names = {edges.canonical for edges in found}
     for source, name, dest in names:
@@ -110,38 +122,83 @@ def read_edges(work: Work, entries: tuple[EdgeFile, ...], nodes: dict[str, Nodes
     return found
 
 
+def _canonical(entry: EdgeFile) -> Canonical:
+    return entry.source_type, entry.relation, entry.dest_type
+
+
+def _may_share(entry: EdgeFile, other: EdgeFile) -> bool:
+    """Say whether two files may have edges of one type."""
+    ends = (entry.source_type, entry.dest_type) == (other.source_type, other.dest_type)
+    return ends and (entry.relation == other.relation or bool(entry.relation_column or other.relation_column))
+
+
+def _read(work: Work, entry: EdgeFile, nodes: dict[str, Nodes], types: dict[Canonical, _Gathered]) -> None:
+    file = work.csv(entry.file_name, entry.separator)
+    if not entry.relation_column:
+        types.setdefault(_canonical(entry), _Gathered()).declare(entry)
+    with file.reading() as reading:
+        for canonical, piece in _pieces(entry, reading, nodes):
+            types.setdefault(canonical, _Gathered()).add(entry, file, piece)
+
+
+def _read_only_file(work: Work, entry: EdgeFile, nodes: dict[str, Nodes]) -> _Gathered:
+    """Read the file that alone has edges of its type, but for what an earlier job did."""
+    gathered, file = _Gathered(), work.csv(entry.file_name, entry.separator)
+    gathered.declare(entry)
+    relation = None if work.previous is None else work.previous.relation(_canonical(entry))
+    earlier = None
+    if work.previous is not None and relation is not None:
+        earlier = work.previous.earlier(entry, type_name(relation.canonical), len(relation.rows), relation.data)
+    with file.reading(earlier.seen.known if earlier else None) as reading:
+        if reading.known and relation is not None:
+            gathered.earlier = earlier
+            gathered.rows.append(relation.rows)
+            gathered.cols.append(relation.cols)
+        for _, piece in _pieces(entry, reading, nodes):
+            gathered.add(entry, file, piece)
+        read = reading.seen()
+    gathered.seen = None if read is None else Seen(description(entry), read)
+    return gathered
+
+
 def _finish(work: Work, canonical: Canonical, gathered: _Gathered) -> Edges:
-    if not gathered.count:
+    earlier = gathered.earlier
+    if not gathered.count and not (earlier and earlier.count):
         work.note(f"{type_name(canonical)} has no edges")
     encoder = work.features(type_name(canonical), gathered.count)
     for name in list(gathered.features):
         feature, parts = gathered.features.pop(name)
         encoder.add(feature, gathered.column(parts))
+    features = encoder.finish()
+    if earlier:
+        features.follow(earlier.data, earlier.seen.missing)
     labelled = next(((entry, label) for entry in gathered.entries for label in entry.labels), None)
     return Edges(
         canonical,
         _whole(gathered.rows),
         _whole(gathered.cols),
         [entry.file_name for entry in gathered.entries],
-        encoder.encoded,
+        features,
         None if labelled is None else (*labelled, gathered.column(gathered.labels)),
+        earlier,
+        gathered.seen,
     )
 
 
-def _whole(pieces: list[NDArray[np.int32]]) -> NDArray[np.int64]:
+def _whole(pieces: Sequence[NDArray[np.int32] | NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.concatenate(pieces, dtype=np.int64) if pieces else np.empty(0, np.int64)
 
 
-def _pieces(entry: EdgeFile, file: CsvFile, nodes: dict[str, Nodes]) -> Iterator[tuple[Canonical, _Piece]]:
+def _pieces(entry: EdgeFile, reading: Reading, nodes: dict[str, Nodes]) -> Iterator[tuple[Canonical, _Piece]]:
     columns = [feature.column for feature in entry.features] + [label.column for label in entry.labels if label.column]
     relation = [entry.relation_column] if entry.relation_column else []
-    row = 0
-    for table in file.tables([entry.source_column, entry.dest_column, *relation, *columns]):
+    file, row = reading.file, reading.start
+    for table in reading.tables([entry.source_column, entry.dest_column, *relation, *columns]):
         source = find_nodes(file, entry.source_column, table, row, nodes[entry.source_type]).astype(np.int32)
         dest = find_nodes(file, entry.dest_column, table, row, nodes[entry.dest_type]).astype(np.int32)
         kept = table.select(list(dict.fromkeys(columns)))
         if not relation:
-            yield (entry.source_type, entry.relation, entry.dest_type), _Piece(source, dest, kept, row)
+            yield _canonical(entry), _Piece(source, dest, kept, row)
         else:
             yield from _by_relation(entry, file, table[entry.relation_column], _Piece(source, dest, kept, row))
         row += len(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -49,6 +49,7 @@ NEED_A_MODEL = {
     "text_word2vec": "word2vec vectors",
 }
 RAW, DROPPED = "none", "dropped"
+SAME_SCHEMA = "an incremental run needs the schema of the earlier one; run without previousDataProcessingJobId"
 
 
 @dataclass
@@ -59,6 +60,17 @@ class Encoded:
     meta: dict[str, dict[str, Any]] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
     report: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def follow(self, earlier: Mapping[str, NDArray[Any]], missing: Mapping[str, int]) -> None:
+        """Put the encoded values behind those of an earlier job.
+
+        :param earlier: the earlier tensors by feature name.
+        :param missing: how many values of a feature were missing in the earlier data.
+        """
+        for name, tensor in self.tensors.items():
+            self.tensors[name] = np.concatenate([earlier[name], tensor])
+        for name, entry in self.report.items():
+            entry["missing"] += missing[name]
 
 
 @dataclass
@@ -110,6 +122,15 @@ class FeatureEncoder:
             known.meta[feature.name] = {"type": state["type"]}
             report |= {"dims": encoder.dims} | encoder.summary()
 
+    def finish(self) -> Encoded:
+        """Give what was encoded.
+
+        :raises StepFailed: when the earlier job had a feature that there is no more.
+        """
+        if gone := [name for name in self.saved or {} if name not in self.encoded.states]:
+            raise StepFailed(f"feature {gone[0]!r} of {self.owner} is gone since the earlier job: {SAME_SCHEMA}")
+        return self.encoded
+
     def _fit(self, feature: Feature, column: Column) -> tuple[dict[str, Any], str]:
         chosen, why = choose(feature, column) if feature.type == "auto" else (feature, "")
         if chosen is None:
@@ -132,11 +153,13 @@ class FeatureEncoder:
         state = (self.saved or {}).get(feature.name)
         if state is None or (feature.type != "auto" and state["type"] not in (feature.type, DROPPED)):
             was = "did not have it" if state is None else f"encoded it as {state['type']}"
-            reason = f"the earlier job {was}; run without previousDataProcessingJobId"
+            reason = f"the earlier job {was}; {SAME_SCHEMA}"
             raise StepFailed(f"{feature.path}: {feature.type} feature {feature.name!r} of {self.owner}: {reason}")
         return state, "taken over from the earlier job"
 
     def _tensor(self, encoder: Encoder, column: Column, name: str) -> NDArray[np.float32]:
+        if not self.count:
+            return np.empty((0, encoder.dims), np.float32)
         encoded = encoder.encode(column)
         if column.targets is None:
             return encoded
@@ -149,7 +172,11 @@ class FeatureEncoder:
 
     def _absent(self, column: Column) -> int:
         """Count the nodes or edges that no value belongs to."""
-        return 0 if column.targets is None else self.count - len(np.unique(column.targets))
+        if column.targets is None:
+            return 0
+        there = np.zeros(self.count, bool)
+        there[column.targets] = True
+        return self.count - int(there.sum())
 
 
 def _targets(column: Column, count: int) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ from neptune_airflow.dataset import (
 from neptune_airflow.local import graphbin
 from neptune_airflow.local.processing import infopickle, recommendations, state
 from neptune_airflow.local.processing.edges import REVERSE, Edges, read_edges, type_name
+from neptune_airflow.local.processing.encoding import SAME_SCHEMA
 from neptune_airflow.local.processing.labels import Labelled, label_edges, label_nodes, predict_links, reverse_masks
 from neptune_airflow.local.processing.nodes import Nodes, read_nodes
 from neptune_airflow.local.processing.report import REPORT, Report, describe
-from neptune_airflow.local.processing.work import Work
+from neptune_airflow.local.processing.work import Previous, Seen, Work
 from neptune_airflow.local.step import Step, StepFailed
 from neptune_airflow.local.store import join
 
-GRAPH = "graph.bin"
 HPO = "model-hpo-configuration.json"
 HPO_TEMPLATES = "hpo-configuration-templates"
 INSTANCES = "train_instance_recommendation.json"
@@ -56,6 +56,11 @@ def run(step: Step) -> dict[str, Any]:
     :raises StepFailed: when the export can't be processed; the text says which file, line, column or place in the
         configuration is to blame.
     """
+    with tempfile.TemporaryDirectory(prefix="neptune-ml-processing-") as folder:
+        return _run(step, Path(folder))
+
+
+def _run(step: Step, folder: Path) -> dict[str, Any]:
     source = step.request["inputDataS3Location"].rstrip("/")
     name = step.request.get("configFileName") or DEFAULT_NAME
     job = {"id": step.job_id, "name": step.job_name, "input": source, "configuration": name}
@@ -66,14 +71,21 @@ def run(step: Step) -> dict[str, Any]:
         configuration, task = _configure(step, work, name)
         model, others = _models(step.request.get("modelType") or "heterogeneous", task)
         if previous := step.inputs.get("previous"):
-            step.log(f"taking over encodings and node numbers from {previous}")
-            work.previous = state.load(step.store, previous)
+            step.log(f"taking over encodings, node numbers and splits from {previous}")
+            work.previous = state.load(step.store, previous, folder)
+            _check_types(work.previous, configuration)
     dataset = _read(work, configuration, task, report)
     with report.stage("write"):
-        _write(step, dataset, report, task, (model, *others))
+        _write(step, folder, dataset, report, task, (model, *others))
     step.store.write(join(step.output_location, REPORT), report.content())
     step.log(f"done in {sum(report.seconds.values()):.1f} s: {step.output_location}")
     return {"task": report.task, **report.totals, "warnings": report.warnings, "seconds": report.seconds}
+
+
+def _check_types(previous: Previous, configuration: Configuration) -> None:
+    """See that no node type is gone; that none is new shows when it is encoded."""
+    if gone := sorted(previous.graph.nodes.keys() - {node.node_type for node in configuration.nodes}):
+        raise StepFailed(f"type {', '.join(gone)} is gone since the earlier job: {SAME_SCHEMA}")
 
 
 def _configure(step: Step, work: Work, name: str) -> tuple[Configuration, str]:
@@ -110,11 +122,12 @@ def _read(work: Work, configuration: Configuration, task: str, report: Report) -
     with report.stage("nodes"):
         for node_type, files in entries.items():
             nodes[node_type] = read_nodes(work, node_type, files)
-            work.log(f"{len(nodes[node_type].index)} nodes of type {node_type!r}")
+            work.log(f"{len(nodes[node_type].index)} nodes of type {node_type!r}{_taken(nodes[node_type])}")
     with report.stage("edges"):
         edges = read_edges(work, configuration.edges, nodes)
         for relation in edges:
-            work.log(f"{len(relation.rows)} edges of type {type_name(relation.canonical)}")
+            work.log(f"{len(relation.rows)} edges of type {type_name(relation.canonical)}{_taken(relation)}")
+        _note_gone(work, edges)
     with report.stage("labels"):
         dataset = _label(work, nodes, edges, unlabelled=not _has_labels(configuration))
     if task == LINK_PREDICTION and not dataset.edge_labels:
@@ -127,6 +140,19 @@ def _read(work: Work, configuration: Configuration, task: str, report: Report) -
         entry_name = type_name(relation.canonical)
         report.edges[entry_name] = describe(len(relation.rows), relation.files, relation.features, labelled)
     return dataset
+
+
+def _taken(found: Nodes | Edges) -> str:
+    return f", {found.earlier.count} of them as the earlier job read them" if found.earlier else ""
+
+
+def _note_gone(work: Work, edges: list[Edges]) -> None:
+    """Tell of edge types that are gone: edges may be deleted, unlike nodes."""
+    found = {edge_type.canonical for edge_type in edges}
+    for relation in work.previous.graph.relations if work.previous else []:
+        back = (relation.dest, relation.name.removeprefix(REVERSE), relation.source)
+        if relation.canonical not in found and back not in found and not relation.name.startswith(REVERSE):
+            work.note(f"{type_name(relation.canonical)} is gone: the earlier job had {len(relation.rows)} such edges")
 
 
 def _has_labels(configuration: Configuration) -> bool:
@@ -148,20 +174,19 @@ def _label(work: Work, nodes: dict[str, Nodes], edges: list[Edges], unlabelled: 
     return dataset
 
 
-def _write(step: Step, dataset: _Dataset, report: Report, task: str, models: tuple[str, ...]) -> None:
+def _write(step: Step, folder: Path, dataset: _Dataset, report: Report, task: str, models: tuple[str, ...]) -> None:
     def put(name: str, content: bytes) -> None:
         step.store.write(join(step.output_location, name), content)
 
-    with tempfile.TemporaryDirectory(prefix="neptune-ml-processing-") as folder:
-        graph_file, info_file = Path(folder, GRAPH), Path(folder, state.INFO)
-        with graph_file.open("wb") as sink:
-            graphbin.write(_graph(dataset, task), sink)
-        with info_file.open("wb") as sink:
-            ids = {node_type: nodes.index.ids for node_type, nodes in dataset.nodes.items()}
-            infopickle.write(sink, ids, _info(dataset))
-        size = graph_file.stat().st_size
-        for file in (graph_file, info_file):
-            step.store.upload(file, join(step.output_location, file.name))
+    ids = {node_type: nodes.index.ids for node_type, nodes in dataset.nodes.items()}
+    graph_file, info_file = folder / state.GRAPH, folder / state.INFO
+    with graph_file.open("wb") as sink:
+        graphbin.write(_graph(dataset, task), sink)
+    with info_file.open("wb") as sink:
+        infopickle.write(sink, ids, _info(dataset))
+    size = graph_file.stat().st_size
+    for file in (graph_file, info_file):
+        step.store.upload(file, join(step.output_location, file.name))
     multilabel = any(labelled.multilabel for labelled in dataset.labelled)
     sizes = [size for labelled in dataset.labelled for size in labelled.report.get("classes", {}).values()]
     metric = recommendations.eval_metric(task, multilabel, sizes)
@@ -172,7 +197,25 @@ def _write(step: Step, dataset: _Dataset, report: Report, task: str, models: tup
     put(INSTANCES, json.dumps(recommendations.instance_recommendation(size)).encode())
     encodings = {node_type: nodes.features.states for node_type, nodes in dataset.nodes.items()}
     encodings |= {type_name(edges.canonical): edges.features.states for edges in dataset.edges}
-    put(state.STATE, state.save(encodings, _classes(dataset)))
+    for name, part in state.save(encodings, _classes(dataset), ids, _files(dataset)).items():
+        put(name, part)
+
+
+def _files(dataset: _Dataset) -> list[Seen]:
+    """Give what a later job need not read again."""
+    types: list[tuple[Nodes | Edges, Labelled | None]] = [
+        *((nodes, dataset.node_labels.get(nodes.type)) for nodes in dataset.nodes.values()),
+        *((edges, dataset.edge_labels.get(edges.canonical)) for edges in dataset.edges),
+    ]
+    return [
+        replace(
+            found.seen,
+            missing={name: entry["missing"] for name, entry in found.features.report.items()},
+            left_out=labelled.left_out if labelled else (0, ""),
+        )
+        for found, labelled in types
+        if found.seen
+    ]
 
 
 def _classes(dataset: _Dataset) -> dict[str, list[str]]:

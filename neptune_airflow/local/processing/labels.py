@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neptune_airflow.dataset import Label
+from neptune_airflow.local.graphbin import Frame
 from neptune_airflow.local.processing.categories import positions, split_values
 from neptune_airflow.local.processing.column import Column
 from neptune_airflow.local.processing.edges import Edges, type_name
 from neptune_airflow.local.processing.nodes import Nodes
 from neptune_airflow.local.processing.numbers import parse_numbers
-from neptune_airflow.local.processing.splits import Split, by_edge_files, by_node_files, by_rate
-from neptune_airflow.local.processing.work import Work
+from neptune_airflow.local.processing.splits import (
+    Masks,
+    Split,
+    by_edge_files,
+    by_node_files,
+    by_rate,
+    earlier_masks,
+    earlier_numbers,
+)
+from neptune_airflow.local.processing.work import Earlier, Work
 
 #: The exporter's own default.
 DEFAULT_RATE = (0.9, 0.1, 0.0)
 UNLABELLED = -1
-
-Frame = dict[str, NDArray[Any]]
 
 
 @dataclass
@@ -32,22 +40,42 @@ class Labelled:
     :param data: tensors for the graph.
     :param classes: the classes in the order of their numbers, None where there are none.
     :param report: what people are told.
+    :param left_out: how many labels are no class of the earlier job, and one of them.
     """
 
     data: Frame
     classes: list[str] | None
     report: dict[str, Any]
     multilabel: bool = False
+    left_out: tuple[int, str] = (0, "")
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Target:
+    """What is labelled: nodes or edges of one type.
+
+    :param owner: the type's name.
+    :param count: how many there are, with the first ones that are taken over from an earlier job.
+    :param column: the label's values for the others.
+    :param masks: the splits of an earlier job.
+    """
+
+    owner: str
+    label: Label
+    column: Column
+    count: int
+    earlier: Earlier | None
+    masks: Masks | None
+    split: Split | None
+
+
+@dataclass(frozen=True)
 class _Truth:
-    """A label's tensor, and which nodes or edges have one."""
+    """The labels that were read: a row for each node or edge that was not taken over."""
 
     labels: NDArray[Any]
-    labelled: NDArray[np.bool_]
     classes: list[str] | None = None
-    balance: dict[str, Any] = field(default_factory=dict)
+    left_out: tuple[int, str] = (0, "")
 
 
 def label_nodes(work: Work, nodes: Nodes) -> Labelled | None:
@@ -60,7 +88,9 @@ def label_nodes(work: Work, nodes: Nodes) -> Labelled | None:
     if label.custom_split_filenames is not None:
         split = by_node_files(work, entry, label, nodes)
         column = _override(column, split, count)
-    return _label(work, nodes.type, label, column, count, split)
+    before = None if work.previous is None else work.previous.graph.node_data.get(nodes.type)
+    masks = None if before is None else earlier_masks(before, count)
+    return _label(work, _Target(nodes.type, label, column, count, nodes.earlier, masks, split))
 
 
 def label_edges(work: Work, edges: Edges, nodes: dict[str, Nodes]) -> Labelled | None:
@@ -76,7 +106,8 @@ def label_edges(work: Work, edges: Edges, nodes: dict[str, Nodes]) -> Labelled |
         return predict_links(work, edges, label, split)
     if split is not None:
         column = _override(column, split, count)
-    return _label(work, type_name(edges.canonical), label, column, count, split)
+    masks = _edge_masks(work, edges)
+    return _label(work, _Target(type_name(edges.canonical), label, column, count, edges.earlier, masks, split))
 
 
 def predict_links(work: Work, edges: Edges, label: Label | None = None, split: Split | None = None) -> Labelled:
@@ -84,10 +115,18 @@ def predict_links(work: Work, edges: Edges, label: Label | None = None, split: S
     everyone = np.ones(len(edges.rows), bool)
     name = type_name(edges.canonical)
     rate = (label.split_rate if label else None) or DEFAULT_RATE
-    masks = split.masks if split else by_rate(everyone, rate, _seed(name))
+    masks = split.masks if split else by_rate(everyone, rate, _seed(name), _edge_masks(work, edges))
     report = {"task": "link_prediction", **_split_report(masks, everyone, None if split else rate)}
     _warn_about_split(work, name, masks)
     return Labelled(_named(masks), None, report)
+
+
+def _edge_masks(work: Work, edges: Edges) -> Masks | None:
+    """Give the splits that an earlier job put the edges in."""
+    before = None if work.previous is None else work.previous.relation(edges.canonical)
+    if before is None or "train_mask" not in before.data:
+        return None
+    return earlier_masks(before.data, len(edges.rows), earlier_numbers(before, edges))
 
 
 def reverse_masks(masks: Frame) -> Frame:
@@ -97,76 +136,117 @@ def reverse_masks(masks: Frame) -> Frame:
     return mirrored | dict.fromkeys(masks, nothing)
 
 
-def _label(work: Work, owner: str, label: Label, column: Column, count: int, split: Split | None) -> Labelled:
-    truth = TRUTHS[label.type](work, owner, label, column, count)
+def _label(work: Work, target: _Target) -> Labelled:
+    owner, label, split = target.owner, target.label, target.split
+    kind = KINDS[label.type]
+    truth = kind.read(work, target)
+    labels = truth.labels
+    if target.earlier:
+        labels = np.concatenate([target.earlier.data["labels"], labels])
+    labelled = kind.labelled(labels)
     rate = label.split_rate or DEFAULT_RATE
     if split is None:
-        masks = by_rate(truth.labelled, rate, _seed(owner))
+        masks = by_rate(labelled, rate, _seed(owner), target.masks)
     else:
-        masks = {name: mask & truth.labelled for name, mask in split.masks.items()}
-        if lost := sum(int((mask & ~truth.labelled).sum()) for mask in split.masks.values()):
+        masks = {name: mask & labelled for name, mask in split.masks.items()}
+        if lost := sum(int((mask & ~labelled).sum()) for mask in split.masks.values()):
             work.note(f"{lost} of {owner} stand in a split file and have no label: they are in no split")
     _warn_about_split(work, owner, masks)
-    report = {"task": label.type, "property": label.column, "unlabelled": int((~truth.labelled).sum())}
-    report |= truth.balance | _split_report(masks, truth.labelled, None if split else rate)
+    report = {"task": label.type, "property": label.column, "unlabelled": int((~labelled).sum())}
+    report |= kind.balance(labels[labelled], truth.classes)
+    report |= _split_report(masks, labelled, None if split else rate)
     multilabel = label.type == "classification" and label.separator is not None
-    return Labelled({"labels": truth.labels} | _named(masks), truth.classes, report, multilabel)
+    return Labelled({"labels": labels} | _named(masks), truth.classes, report, multilabel, truth.left_out)
 
 
-def _classes(work: Work, owner: str, label: Label, column: Column, count: int) -> _Truth:
+def _read_classes(work: Work, target: _Target) -> _Truth:
     """Number the classes in their sorted order: one a node or edge, or a row of zeros and ones."""
-    rows, single = split_values(column.values(), label.separator)
+    owner, column, separator = target.owner, target.column, target.label.separator
+    rows, single = split_values(column.values(), separator)
     classes = None if work.previous is None else work.previous.classes.get(owner)
     if classes is None:
         classes = sorted(single.unique().to_list())
     numbers = positions(single, classes)
-    if (unknown := numbers < 0).any():
-        first = single[int(unknown.argmax())]
-        work.note(
-            f"{int(unknown.sum())} labels of {owner} are no class of the earlier job, {first!r} for one: left out"
-        )
+    unknown = numbers < 0
+    left_out, example = target.earlier.seen.left_out if target.earlier else (0, "")
+    if unknown.any():
+        left_out, example = left_out + int(unknown.sum()), example or str(single[int(unknown.argmax())])
         rows, numbers = rows[~unknown], numbers[~unknown]
+    if left_out:
+        work.note(f"{left_out} labels of {owner} are no class of the earlier job, {example!r} for one: left out")
+    count = _to_read(target)
     targets = np.arange(count) if column.targets is None else column.targets
-    labelled = np.zeros(count, bool)
-    labelled[targets[rows]] = True
-    if label.separator is None:
+    if separator is None:
         labels: NDArray[Any] = np.full(count, UNLABELLED, np.int64)
         labels[targets[rows]] = numbers
-        sizes = np.bincount(labels[labelled], minlength=len(classes))
     else:
         each = np.zeros((len(targets), len(classes)), np.float32)
         each[rows, numbers] = 1.0
         labels = np.zeros((count, len(classes)), np.float32)
         present = np.unique(rows)
         labels[targets[present]] = each[present]
-        sizes = labels.sum(axis=0)
-    balance = {"classes": {name: int(size) for name, size in zip(classes, sizes, strict=True)}}
-    return _Truth(labels, labelled, classes, balance)
+    return _Truth(labels, classes, (left_out, example))
 
 
-def _numbers(_work: Work, _owner: str, label: Label, column: Column, count: int) -> _Truth:
+def _read_numbers(_work: Work, target: _Target) -> _Truth:
     """Read the numbers to predict: one a node or edge, or a row of them; NaN where there is none."""
-    values = parse_numbers(column, label.separator)
+    column, count, known = target.column, _to_read(target), target.earlier
+    before = known.data["labels"] if known else None
+    width = None if before is None else int(before.shape[1]) if before.ndim == 2 else 1
+    values = parse_numbers(column, target.label.separator, width)
     labels = np.full((count, values.shape[1]), np.nan, np.float32)
     targets = np.arange(count) if column.targets is None else column.targets
     present = _complete(values)
     labels[targets[present]] = values[present]
-    labelled = _complete(labels)
-    balance = {}
-    if labelled.any():
-        known = labels[labelled].astype(np.float64)
-        balance = {"values": {"min": float(known.min()), "mean": float(known.mean()), "max": float(known.max())}}
-    return _Truth(labels[:, 0].copy() if labels.shape[1] == 1 else labels, labelled, None, balance)
+    return _Truth(labels[:, 0].copy() if labels.shape[1] == 1 else labels)
 
 
-#: How each type of label becomes a tensor.
-TRUTHS = {"classification": _classes, "regression": _numbers}
+def _to_read(target: _Target) -> int:
+    return target.count - (target.earlier.count if target.earlier else 0)
+
+
+def _class_sizes(labels: NDArray[Any], classes: list[str] | None) -> dict[str, Any]:
+    names = classes or []
+    sizes = np.bincount(labels, minlength=len(names)) if labels.ndim == 1 else labels.sum(axis=0)
+    return {"classes": {name: int(size) for name, size in zip(names, sizes, strict=True)}}
+
+
+def _value_range(labels: NDArray[Any], _classes: list[str] | None) -> dict[str, Any]:
+    if not len(labels):
+        return {}
+    known = labels.astype(np.float64)
+    return {"values": {"min": float(known.min()), "mean": float(known.mean()), "max": float(known.max())}}
+
+
+def _has_class(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = np.asarray(labels != UNLABELLED if labels.ndim == 1 else labels.any(axis=1))
+    return found
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One type of label.
+
+    :param read: makes a tensor of the values.
+    :param labelled: says who has a label, from the tensor.
+    :param balance: what the report says of the labels that there are.
+    """
+
+    read: Callable[[Work, _Target], _Truth]
+    labelled: Callable[[NDArray[Any]], NDArray[np.bool_]]
+    balance: Callable[[NDArray[Any], list[str] | None], dict[str, Any]]
 
 
 def _complete(values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Say which rows have all their numbers."""
-    complete: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
-    return complete
+    finite: NDArray[np.bool_] = np.isfinite(values)
+    return finite if finite.ndim == 1 else np.asarray(finite.all(axis=1))
+
+
+KINDS = {
+    "classification": _Kind(_read_classes, _has_class, _class_sizes),
+    "regression": _Kind(_read_numbers, _complete, _value_range),
+}
 
 
 def _override(column: Column, split: Split, count: int) -> Column:

@@ -16,9 +16,10 @@ from neptune_airflow.local.step import StepFailed
 NO_IMPUTER = "the value is missing and the feature {name!r} has no imputer"
 
 
-def parse_numbers(column: Column, separator: str | None = None) -> NDArray[np.float64]:
+def parse_numbers(column: Column, separator: str | None = None, width: int | None = None) -> NDArray[np.float64]:
     """Read numbers, several a field if there is a separator.
 
+    :param width: how many a field then holds, None for as many as the longest one.
     :returns: one row a value, one column a number within it; NaN where a number is missing.
     :raises StepFailed: for what is no finite number, and for fields with different counts of numbers.
     """
@@ -27,7 +28,7 @@ def parse_numbers(column: Column, separator: str | None = None) -> NDArray[np.fl
         return _floats(column, values).reshape(-1, 1)
     lists = values.str.split(separator)
     widths = lists.list.len().fill_null(0).to_numpy()
-    width = int(widths.max(initial=0)) or 1
+    width = width or int(widths.max(initial=0)) or 1
     if (wrong := (widths != width) & values.is_not_null().to_numpy()).any():
         raise column.fail(wrong, f"{{value}} does not hold {width} numbers, as other rows do")
     return np.column_stack([_floats(column, lists.list.get(place, null_on_oob=True)) for place in range(width)])
@@ -103,12 +104,7 @@ class Numerical:
 
     def encode(self, column: Column) -> NDArray[np.float32]:
         """Encode values, one row each."""
-        values = parse_numbers(column, self.separator)
-        if values.shape[1] != self.dims:
-            present = column.values().is_not_null()
-            if present.any():
-                raise column.fail(present, f"{{value}} does not hold {self.dims} numbers, as the earlier data did")
-            values = np.full((len(values), self.dims), np.nan)
+        values = parse_numbers(column, self.separator, self.dims)
         fill(values, self.imputed, column, self.name)
         low, scale = self._shift_and_scale()
         values -= low

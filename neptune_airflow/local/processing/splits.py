@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neptune_airflow.dataset import EdgeFile, Label, NodeFile
+from neptune_airflow.local.graphbin import Frame, Relation
 from neptune_airflow.local.processing.column import Part, Source
 from neptune_airflow.local.processing.edges import Edges, find_nodes
+from neptune_airflow.local.processing.ids import UNKNOWN
 from neptune_airflow.local.processing.nodes import Nodes
 from neptune_airflow.local.processing.work import Work
 from neptune_airflow.local.step import StepFailed
@@ -28,21 +30,78 @@ class Split:
     targets: list[NDArray[np.int64]] = field(default_factory=list)
 
 
-def by_rate(eligible: NDArray[np.bool_], rate: tuple[float, float, float], seed: int) -> Masks:
+def by_rate(
+    eligible: NDArray[np.bool_], rate: tuple[float, float, float], seed: int, earlier: Masks | None = None
+) -> Masks:
     """Split at random, the same way for the same seed.
 
-    Sizes are the rounded shares; what rounding leaves over goes to the last split that has a share.
+    Who was in a split of the earlier job stays in it. The others are dealt so that each split comes to its share of
+    all, rounded; what rounding leaves over goes to the last split that has a share.
+
+    :param eligible: who is to be in a split.
+    :param earlier: the masks of the earlier job, for the same nodes or edges; False for new ones.
     """
-    order = np.random.default_rng(seed).permutation(np.flatnonzero(eligible))
-    ends = [round(share * len(order)) for share in np.cumsum(rate)]
+    masks = {name: np.zeros(len(eligible), bool) if earlier is None else earlier[name] & eligible for name in SPLITS}
+    settled = masks["train"] | masks["valid"] | masks["test"]
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(eligible & ~settled))
+    sizes = _sizes(int(eligible.sum()), rate)
+    begin = 0
+    for name, size in zip(SPLITS, sizes, strict=True):
+        end = min(begin + max(size - int(masks[name].sum()), 0), len(order))
+        masks[name][order[begin:end]] = True
+        begin = end
+    return masks
+
+
+def _sizes(count: int, rate: tuple[float, float, float]) -> list[int]:
+    ends = [round(share * count) for share in np.cumsum(rate)]
     for place in range(len(rate) - 1, -1, -1):
-        ends[place] = len(order)
+        ends[place] = count
         if rate[place] > 0:
             break
-    masks = {name: np.zeros(len(eligible), bool) for name in SPLITS}
-    for name, members in zip(SPLITS, np.split(order, ends[:-1]), strict=True):
-        masks[name][members] = True
+    return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def earlier_masks(data: Frame, count: int, numbers: NDArray[np.int64] | None = None) -> Masks | None:
+    """Give the masks of the earlier job for the nodes or edges of a type, None if it had none.
+
+    :param data: the arrays of the type in the earlier graph.
+    :param count: how many nodes or edges there are now.
+    :param numbers: the number that each had in the earlier graph, `UNKNOWN` for a new one; None when the earlier ones
+        come first and in their order.
+    """
+    if not all(f"{name}_mask" in data for name in SPLITS):
+        return None
+    masks = {name: np.zeros(count, bool) for name in SPLITS}
+    for name, mask in masks.items():
+        before = data[f"{name}_mask"] != 0
+        if numbers is None:
+            mask[: len(before)] = before
+        else:
+            mask[numbers != UNKNOWN] = before[numbers[numbers != UNKNOWN]]
     return masks
+
+
+def earlier_numbers(before: Relation, edges: Edges) -> NDArray[np.int64] | None:
+    """Find each edge in the earlier graph, as `earlier_masks` wants it; the ends say which edge it is.
+
+    Of parallel edges the first is the first of before, and so on.
+    """
+    count = len(before.rows)
+    if edges.earlier or (
+        np.array_equal(edges.rows[:count], before.rows) and np.array_equal(edges.cols[:count], before.cols)
+    ):
+        return None
+    width = 1 + max(int(edges.cols.max(initial=0)), int(before.cols.max(initial=0)))
+    old, new = (rows * width + cols for rows, cols in ((before.rows, before.cols), (edges.rows, edges.cols)))
+    old_order, new_order = np.argsort(old, kind="stable"), np.argsort(new, kind="stable")
+    old, new = old[old_order], new[new_order]
+    copy = np.arange(len(new)) - np.searchsorted(new, new)
+    place = np.searchsorted(old, new) + copy
+    known = place < np.searchsorted(old, new, side="right")
+    numbers = np.full(len(new), UNKNOWN, np.int64)
+    numbers[new_order[known]] = old_order[place[known]]
+    return numbers
 
 
 def by_node_files(work: Work, entry: NodeFile, label: Label, nodes: Nodes) -> Split:
