@@ -46,9 +46,9 @@ def seen(problem: Problem, trained: Trained) -> Mask:
     """Say which nodes or edges of the target a model was trained on; of parallel edges, all if one was."""
     mask = trained.weights[TRAINED_ON]
     if problem.pairs is None:
-        rows = _learnt_rows(problem, str(problem.target), trained)
+        rows = learnt_rows(problem.info, str(problem.target), trained)
         return (rows >= 0) & mask[np.maximum(rows, 0)]
-    source, dest = (_learnt_rows(problem, ntype, trained) for ntype in (problem.pairs.source, problem.pairs.dest))
+    source, dest = (learnt_rows(problem.info, ntype, trained) for ntype in (problem.pairs.source, problem.pairs.dest))
     width = len(trained.mapping["node2id"][problem.pairs.dest]) + 1
     then = trained.mapping["target_edges"][:, mask]
     now = source[problem.pairs.rows] * width + dest[problem.pairs.cols]
@@ -96,7 +96,7 @@ def adopt(net: RGCN, trained: Trained) -> tuple[Weights, list[str]]:
             continue
         if name.startswith(IDS):
             ntype = name.removeprefix(IDS)
-            started[name], new = _by_id(learnt, problem, ntype, trained)
+            started[name], new = by_id(learnt, problem.info, ntype, trained)
             lines.append(f"ids of {ntype}: {len(value) - new:,} taken over, {new:,} start at the average")
         elif name in columns:
             started[name] = _by_column(learnt, value, known[name], columns[name])
@@ -124,7 +124,7 @@ def transfer(net: RGCN, trained: Trained) -> Weights:
         raise StepFailed(f"The model does not fit this data: {'; '.join(differences)}. {RETRAIN.capitalize()}")
     weights = dict(trained.weights)
     for ntype in net.with_ids:
-        weights[f"{IDS}{ntype}"], _ = _by_id(weights[f"{IDS}{ntype}"], problem, ntype, trained)
+        weights[f"{IDS}{ntype}"], _ = by_id(weights[f"{IDS}{ntype}"], problem.info, ntype, trained)
     return weights
 
 
@@ -157,18 +157,26 @@ def _named(what: str, was: dict[str, int], now: dict[str, int]) -> list[str]:
     )
 
 
-def _learnt_rows(problem: Problem, ntype: str, trained: Trained) -> NDArray[np.int64]:
-    """Give for each node of a type its number in the earlier training, -1 for a new one."""
+def learnt_rows(info: dict[str, Any], ntype: str, trained: Trained) -> NDArray[np.int64]:
+    """Give for each node of a type its number in the earlier training, -1 for a new one.
+
+    :param info: the new graph's ``info.pkl``.
+    """
     known = trained.mapping["node2id"].get(ntype, {})
-    rows = np.full(problem.counts[ntype], -1)
-    for raw, number in problem.info["node_id_map"].get(ntype, {}).items():
+    numbers = info["node_id_map"].get(ntype, {})
+    rows = np.full(len(numbers), -1)
+    for raw, number in numbers.items():
         rows[number] = known.get(raw, -1)
     return rows
 
 
-def _by_id(learnt: NDArray[Any], problem: Problem, ntype: str, trained: Trained) -> tuple[NDArray[Any], int]:
-    """Give each node of a type its learnt row, a new one the average of all, and say how many are new."""
-    rows = _learnt_rows(problem, ntype, trained)
+def by_id(learnt: NDArray[Any], info: dict[str, Any], ntype: str, trained: Trained) -> tuple[NDArray[Any], int]:
+    """Give each node of a type its learnt row, a new one the average of all, and say how many are new.
+
+    :param learnt: the rows of the type's nodes, by their numbers in the earlier training.
+    :param info: the new graph's ``info.pkl``.
+    """
+    rows = learnt_rows(info, ntype, trained)
     if not len(learnt):
         return np.zeros((len(rows), learnt.shape[1]), dtype=learnt.dtype), len(rows)
     average = learnt.mean(axis=0, dtype=np.float64)

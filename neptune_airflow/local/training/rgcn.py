@@ -37,13 +37,20 @@ class Sums:
 
 
 @dataclass
-class Pass:
-    """One forward pass: the scores before softmax or sigmoid, and what the way back needs."""
+class Spoken:
+    """What every voice says of each node of its type, and what the way back needs."""
 
-    logits: NDArray[Any]
+    said: dict[str, NDArray[Any]]
     hidden: dict[str, NDArray[Any]]
     gates: dict[str, NDArray[Any]]
     sums: Sums
+
+
+@dataclass
+class Pass(Spoken):
+    """One forward pass: with it the scores before softmax or sigmoid."""
+
+    logits: NDArray[Any]
     decoded: Decoded | None
 
 
@@ -126,6 +133,14 @@ class RGCN:
         :param known: these weights' first layer, where it is known already.
         :param rng: drops some hidden units, as in training; without it all are kept.
         """
+        made = self.speak(weights, known, rng)
+        if self.decoder is None:
+            return Pass(**vars(made), logits=made.said["target"], decoded=None)
+        decoded = self.decoder.forward(weights, made.said, rng)
+        return Pass(**vars(made), logits=decoded.logits, decoded=decoded)
+
+    def speak(self, weights: Weights, known: Sums | None = None, rng: np.random.Generator | None = None) -> Spoken:
+        """Go through both layers, for the decoder or for link prediction's: arguments as of `forward`."""
         made = known or self.sums(weights)
         hidden, gates = {}, {}
         for ntype, sums in made.by_type.items():
@@ -136,10 +151,7 @@ class RGCN:
             said[voice] = hidden[ntype] @ weights[f"{voice}/own"] + weights[f"{voice}/bias"]
             for link in self.outer[ntype]:
                 said[voice] += link.matrix @ (hidden[link.source] @ weights[f"{voice}/{link.key}"])
-        if self.decoder is None:
-            return Pass(said["target"], hidden, gates, made, None)
-        decoded = self.decoder.forward(weights, said, rng)
-        return Pass(decoded.logits, hidden, gates, made, decoded)
+        return Spoken(said, hidden, gates, made)
 
     def backward(self, weights: Weights, made: Pass, slope: NDArray[Any]) -> Weights:
         """Give the gradient of every weight, from that of the logits."""
@@ -147,6 +159,11 @@ class RGCN:
         slopes = {"target": slope}
         if self.decoder is not None and made.decoded is not None:
             slopes = self.decoder.backward(weights, made.decoded, slope, grads)
+        return grads | self.backward_said(weights, made, slopes)
+
+    def backward_said(self, weights: Weights, made: Spoken, slopes: Weights) -> Weights:
+        """Give the gradient of every weight of both layers, from that of what each voice says."""
+        grads: Weights = {}
         back = {ntype: np.zeros_like(made.hidden[ntype]) for ntype in self.types}
         for voice, ntype in self.voices.items():
             said = slopes[voice]
@@ -160,7 +177,7 @@ class RGCN:
         self._backward_hidden(weights, made, back, grads)
         return grads
 
-    def _backward_hidden(self, weights: Weights, made: Pass, back: Weights, grads: Weights) -> None:
+    def _backward_hidden(self, weights: Weights, made: Spoken, back: Weights, grads: Weights) -> None:
         """Add the gradients of the first layer's weights and of the ids."""
         for ntype in self.with_ids:
             grads[f"{IDS}{ntype}"] = np.zeros_like(weights[f"{IDS}{ntype}"])
