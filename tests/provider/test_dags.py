@@ -61,6 +61,71 @@ if __name__ == "__main__":
 """
 
 
+EARLIER_DAG = """
+import sys
+import pendulum
+from airflow.sdk import DAG, Asset, AssetAlias, task
+
+from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator, NeptuneMLModelTrainingOperator
+
+with DAG("earlier", schedule=None, start_date=pendulum.datetime(2026, 1, 1), default_args={"waiter_delay": 0.1}) as dag:
+    process = NeptuneMLDataProcessingOperator(
+        task_id="process",
+        input_data_s3_location="s3://neptune-ml/in",
+        processed_data_s3_location="s3://neptune-ml/out",
+        previous_data_processing_job_id="auto",
+        outlets=[Asset("processed"), AssetAlias("places")],
+        deferrable=True,
+    )
+    mapped = NeptuneMLDataProcessingOperator.partial(
+        task_id="mapped",
+        processed_data_s3_location="s3://neptune-ml/out",
+        previous_data_processing_job_id="auto",
+    ).expand(input_data_s3_location=["s3://neptune-ml/a", "s3://neptune-ml/b"])
+    train = NeptuneMLModelTrainingOperator(
+        task_id="train",
+        data_processing_job_id=process.output["id"],
+        previous_model_training_job_id="auto",
+        train_model_s3_location="s3://neptune-ml/m",
+    )
+
+    @task
+    def tell(built_on, trained_on):
+        print("BUILT", repr(built_on), repr(trained_on))
+
+    tell(process.output["previous_data_processing_job_id"], train.output["previous_model_training_job_id"])
+
+if __name__ == "__main__":
+    run = dag.test(logical_date=pendulum.parse(sys.argv[1]))
+    print("RUN", run.state)
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    with create_session() as session:
+        for event in session.query(AssetEvent).filter(AssetEvent.source_run_id == run.run_id):
+            print("EVENT", event.asset.uri, event.extra.get("id"), event.extra.get("output_location"))
+"""
+SCORING_DAG = """
+import pendulum
+from airflow.sdk import DAG, task
+
+from neptune_airflow.operators.neptune_ml import NeptuneMLCreateEndpointOperator, NeptuneMLDeleteEndpointOperator
+
+with DAG("scoring", schedule=None, start_date=pendulum.datetime(2026, 1, 1), default_args={"waiter_delay": 0.1}) as dag:
+    create = NeptuneMLCreateEndpointOperator(task_id="create", ml_model_training_job_id="earlier", deferrable=True)
+    delete = NeptuneMLDeleteEndpointOperator(task_id="delete", endpoint_id=create.output["id"])
+
+    @task
+    def score():
+        raise RuntimeError("the scores are wrong")
+
+    create >> score() >> delete.as_teardown(setups=create)
+
+if __name__ == "__main__":
+    run = dag.test()
+    print("RUN", run.state, sorted(f"{ti.task_id}:{ti.state}" for ti in run.get_task_instances()))
+"""
+
+
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of an Airflow of its own, with a database."""
@@ -82,12 +147,8 @@ def _run(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def test_every_mode_in_one_dag(airflow: dict[str, str], play: LocalNeptune, tmp_path: Path, jobs: Any) -> None:
-    dag = Path(airflow["AIRFLOW_HOME"]) / "dags" / "modes.py"
-    dag.parent.mkdir(exist_ok=True)
-    dag.write_text(MODES_DAG)
-    output = _run({**airflow, "AIRFLOW_CONN_AWS_DEFAULT": os.environ["AIRFLOW_CONN_AWS_DEFAULT"]}, str(dag))
-    (line,) = [line for line in output.splitlines() if line.startswith("RUN")]
+def test_every_mode_in_one_dag(airflow: dict[str, str], jobs: Any) -> None:
+    (line,) = _marked(_dag_run(airflow, "modes", MODES_DAG), "RUN")
     tasks = [
         "defer:-1",
         "deferred:-1",
@@ -99,9 +160,53 @@ def test_every_mode_in_one_dag(airflow: dict[str, str], play: LocalNeptune, tmp_
         "sync:-1",
         "train:-1",
     ]
-    assert line == f"RUN success {[f'{task}:success' for task in tasks]}", output[-3000:]
+    assert line == f"success {[f'{task}:success' for task in tasks]}"
     assert len(jobs("StartMLDataProcessingJob")) == 5
     assert len(jobs("StartMLModelTrainingJob")) == len(jobs("StartExport")) == 1
+
+
+def _dag_run(airflow: dict[str, str], name: str, code: str, *arguments: str) -> list[str]:
+    dag = Path(airflow["AIRFLOW_HOME"]) / "dags" / f"{name}.py"
+    dag.parent.mkdir(exist_ok=True)
+    dag.write_text(code)
+    connection = {"AIRFLOW_CONN_AWS_DEFAULT": os.environ["AIRFLOW_CONN_AWS_DEFAULT"]}
+    return _run({**airflow, **connection}, str(dag), *arguments).splitlines()
+
+
+def _marked(lines: list[str], mark: str) -> list[str]:
+    return [line[line.index(mark) + len(mark) + 1 :] for line in lines if f"{mark} " in line]
+
+
+def test_auto_builds_on_the_same_task_of_an_earlier_run(airflow: dict[str, str], play: LocalNeptune, jobs: Any) -> None:
+    first = _dag_run(airflow, "earlier", EARLIER_DAG, "2026-03-01")
+    assert _marked(first, "RUN") == ["success"]
+    assert _marked(first, "BUILT") == ["'' ''"]
+    second = _dag_run(airflow, "earlier", EARLIER_DAG, "2026-03-02")
+    processed = [call["id"] for call in jobs("StartMLDataProcessingJob")]
+    trained = [call["id"] for call in jobs("StartMLModelTrainingJob")]
+    made = {each: [job for job in processed if f"-{each}-" in job] for each in ("process", "mapped")}
+    assert _marked(second, "BUILT") == [f"'{made['process'][0]}' '{trained[0]}'"]
+    built = {job: play.wait_for("dataprocessing", job) for job in processed}
+    previous = {job: built[job].request.get("previousDataProcessingJobId") for job in processed}
+    assert [previous[job] for job in made["process"]] == [None, made["process"][0]]
+    places = {built[job].request["inputDataS3Location"]: job for job in made["mapped"][:2]}
+    assert [previous[job] for job in made["mapped"][:2]] == [None, None]
+    for job in made["mapped"][2:]:
+        assert previous[job] == places[built[job].request["inputDataS3Location"]]
+    newest = built[made["process"][1]]
+    said = f"{newest.id} {newest.output_location}"
+    assert sorted(_marked(second, "EVENT")) == [f"processed {said}", f"{newest.output_location} {said}"]
+    backfilled = _dag_run(airflow, "earlier", EARLIER_DAG, "2026-02-01")
+    assert _marked(backfilled, "BUILT") == ["'' ''"]
+
+
+def test_a_failure_between_setup_and_teardown_leaves_no_endpoint(
+    airflow: dict[str, str], play: LocalNeptune, trained: str, jobs: Any
+) -> None:
+    lines = _dag_run(airflow, "scoring", SCORING_DAG)
+    assert _marked(lines, "RUN") == ["failed ['create:success', 'delete:success', 'score:failed']"]
+    (created,) = jobs("CreateMLEndpoint")
+    assert created["id"] not in play.client("neptunedata").list_ml_endpoints()["ids"]
 
 
 def test_the_dags_that_ship_import_and_say_what_they_are(airflow: dict[str, str]) -> None:
