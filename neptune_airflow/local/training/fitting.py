@@ -42,7 +42,7 @@ def fit(problem: Problem, settings: Settings, metric: Metric, seed: int, start: 
         made = net.forward(weights, sums, rng if epoch else None)
         training_loss, slope = loss(problem, made.logits, train, balance)
         if epoch:
-            _adam(weights, net.backward(weights, made, slope), mean, square, epoch, settings)
+            adam(weights, net.backward(weights, made, slope), mean, square, epoch, settings)
             sums = net.sums(weights)
             if epoch % settings.evaluate_every and epoch != settings.epochs:
                 continue
@@ -59,11 +59,19 @@ def fit(problem: Problem, settings: Settings, metric: Metric, seed: int, start: 
     return Fit(best, best_value, best_epoch, curve, time.perf_counter() - started)
 
 
-def _adam(weights: Weights, grads: Weights, mean: Weights, square: Weights, epoch: int, settings: Settings) -> None:
-    """Take one step, in place."""
-    rate = settings.learning_rate * np.sqrt(1 - ADAM_SQUARE**epoch) / (1 - ADAM_MEAN**epoch)
+def adam(
+    weights: Weights,
+    grads: Weights,
+    mean: Weights,
+    square: Weights,
+    step: int,
+    settings: Settings,
+    id_penalty: float = ID_PENALTY,
+) -> None:
+    """Take one step, in place; the first has number 1, and the means and squares are zeros then."""
+    rate = settings.learning_rate * np.sqrt(1 - ADAM_SQUARE**step) / (1 - ADAM_MEAN**step)
     for name, value in weights.items():
-        penalty = settings.weight_decay + (ID_PENALTY if name.startswith(IDS) else 0)
+        penalty = settings.weight_decay + (id_penalty if name.startswith(IDS) else 0)
         grad = grads[name] + np.float32(penalty) * value
         mean[name] += (1 - ADAM_MEAN) * (grad - mean[name])
         square[name] += (1 - ADAM_SQUARE) * (grad * grad - square[name])

@@ -65,14 +65,8 @@ def load(graph_path: Path, info_path: Path, task: Task, learnt: Learnt | None = 
     learnt = learnt or {}
     target, frame = _target(graph, info, task)
     truth = _truth(frame, info, task, target)
-    scales = {TRUTH: _scale(learnt, TRUTH, {TRUTH: truth.table.shape[1]}) or truth.scale}
-    features, columns = {}, {}
-    for ntype, count in graph.nodes.items():
-        meta = info["node_feat_meta"].get(ntype, {})
-        place = f"nodes of type {ntype!r}"
-        table, columns[ntype] = _features(graph.node_data[ntype], meta, count, place)
-        owner = f"node/{ntype}"
-        features[ntype], scales[owner] = _standard(table, _scale(learnt, owner, columns[ntype]))
+    features, columns, scales = node_features(graph, info, learnt)
+    scales[TRUTH] = _scale(learnt, TRUTH, {TRUTH: truth.table.shape[1]}) or truth.scale
     pairs = None
     if isinstance(target, tuple):
         relation = next(relation for relation in graph.relations if relation.canonical == target)
@@ -91,10 +85,24 @@ def load(graph_path: Path, info_path: Path, task: Task, learnt: Learnt | None = 
         features=features,
         columns=columns,
         scales=scales,
-        links=[_link(relation, graph.nodes) for relation in graph.relations if len(relation.rows)],
+        links=[link(relation, graph.nodes) for relation in graph.relations if len(relation.rows)],
         info=info,
         pairs=pairs,
     )
+
+
+def node_features(
+    graph: Graph, info: dict[str, Any], learnt: Learnt
+) -> tuple[dict[str, Floats], dict[str, dict[str, int]], dict[str, Scale]]:
+    """Give by node type the standardised features, the width of each, and by ``node/<type>`` what was taken out."""
+    features, columns, scales = {}, {}, {}
+    for ntype, count in graph.nodes.items():
+        meta = info["node_feat_meta"].get(ntype, {})
+        place = f"nodes of type {ntype!r}"
+        table, columns[ntype] = _features(graph.node_data[ntype], meta, count, place)
+        owner = f"node/{ntype}"
+        features[ntype], scales[owner] = _standard(table, _scale(learnt, owner, columns[ntype]))
+    return features, columns, scales
 
 
 def _target(graph: Graph, info: dict[str, Any], task: Task) -> tuple[Any, Frame]:
@@ -189,7 +197,8 @@ def _scale(learnt: Learnt, owner: str, columns: dict[str, int]) -> Scale | None:
     return scale if known == columns else None
 
 
-def _link(relation: Relation, counts: dict[str, int]) -> Link:
+def link(relation: Relation, counts: dict[str, int]) -> Link:
+    """Give a relation as the mean over a node's neighbours."""
     shape = (counts[relation.dest], counts[relation.source])
     ones = np.ones(len(relation.rows), dtype=np.float32)
     matrix = sparse.coo_array((ones, (relation.cols, relation.rows)), shape=shape).tocsr()
