@@ -118,7 +118,7 @@ class Twins:
     def _best(self, job: Job, number: int, result: dict[str, Any]) -> dict[str, Any]:
         twin = self._sagemaker.training_jobs[job.trial_names[number - 1]]
         value = next(iter((result.get("valid") or result.get("train") or {}).values()), None)
-        objective = {"Type": "Maximize", "MetricName": result.get("metric", "accuracy"), "Value": value}
+        objective = {"MetricName": result.get("metric"), "Value": value}
         return {
             "TrainingJobName": twin.training_job_name,
             "TrainingJobArn": twin.arn,

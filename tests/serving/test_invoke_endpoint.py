@@ -178,9 +178,10 @@ SEGMENT = {"node": "customer", "property": "segment", "type": "classification", 
 
 
 def test_a_model_that_was_really_trained(service: LocalNeptune) -> None:
-    """From the demo graph's export to the endpoint: it says what the training's files say, and is mostly right."""
-    neptune, s3 = service.client("neptunedata"), service.client("s3")
+    """From the demo graph's export to an endpoint, and on to a transform of one SageMaker training job in its place."""
+    neptune, sagemaker = service.client("neptunedata"), service.client("sagemaker")
     exported = export(service, {"targets": [SEGMENT]})
+    truth = segments(service, exported)
     neptune.start_ml_data_processing_job(id="shop", inputDataS3Location=exported, processedDataS3Location=OUT)
     assert service.wait_for("dataprocessing", "shop", timeout=120).state.status is Status.COMPLETED
     neptune.start_ml_model_training_job(
@@ -188,17 +189,36 @@ def test_a_model_that_was_really_trained(service: LocalNeptune) -> None:
     )
     trained = service.wait_for("modeltraining", "shop", timeout=240)
     assert trained.state.status is Status.COMPLETED, trained.state.reason
-    job = endpoint(service, mlModelTrainingJobId="shop", instanceType="ml.m5.large")
-    truth = segments(service, exported)
+    tuning = neptune.get_ml_model_training_job(id="shop")["hpoJob"]["name"]
+    best = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=tuning)["BestTrainingJob"]
+    assert best["TrainingJobName"] == trained.trial_names[0]
+    metric = best["FinalHyperParameterTuningJobObjectiveMetric"]
+    assert metric["MetricName"] == trained.state.result["metric"]
+    assert metric["Value"] == pytest.approx(trained.state.result["valid"]["rgcn"])
+    job = endpoint(service, id="shop", mlModelTrainingJobId="shop", instanceType="ml.m5.large")
+    before = check_segments(service, job.name, truth)
+    neptune.start_ml_model_transform_job(
+        id="shop", trainingJobName=best["TrainingJobName"], modelTransformOutputS3Location=OUT
+    )
+    transformed = service.wait_for("modeltransform", "shop", timeout=120)
+    assert transformed.state.status is Status.COMPLETED, transformed.state.reason
+    neptune.create_ml_endpoint(id="shop", mlModelTransformJobId="shop", update=True)
+    updated = service.wait_for("endpoints", "shop", Status.COMPLETED)
+    assert updated.inputs["model"] == transformed.output_location
+    assert check_segments(service, job.name, truth) == before
+
+
+def check_segments(service: LocalNeptune, name: str, truth: dict[str, str]) -> list[str]:
+    """Ask for some customers' segments, and give the answers, which have to be much better than a guess."""
     asked = sorted(truth)[:200]
-    said = invoke(service, job.name, nodes(*asked, topk=20, property="segment"))["nodes"]
+    said = invoke(service, name, nodes(*asked, topk=20, property="segment"))["nodes"]
     assert [node["nodeId"] for node in said] == asked
     for node in said:
         scores = [one["score"] for one in node["predictions"]]
         assert scores == sorted(scores, reverse=True)
         assert sum(scores) == pytest.approx(1, abs=1e-3)
-    right = [node["predictions"][0]["label"] == truth[node["nodeId"]] for node in said]
+    labels = [node["predictions"][0]["label"] for node in said]
     majority = max(list(truth.values()).count(label) for label in set(truth.values())) / len(truth)
+    right = [label == truth[node] for label, node in zip(labels, asked, strict=True)]
     assert np.mean(right) > majority + 0.1
-    bucket, key = split_uri(trained.output_location)
-    assert s3.head_object(Bucket=bucket, Key=f"{key}/predictions/result.npz")
+    return labels
