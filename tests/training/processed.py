@@ -79,16 +79,78 @@ def club(people: int = 900, clubs: int = 40, friends: int = 6, seed: int = 1) ->
     )
 
 
-def info(graph: Graph, features: dict[str, Any], target: str, names: list[str], many: bool = False) -> dict[str, Any]:
-    """Describe a graph as ``info.pkl`` does."""
+def wages(people: int = 600, friends: int = 5, seed: int = 1) -> tuple[Graph, dict[str, Any]]:
+    """Make a graph in which a person's wage is half of their own making and half of their friends', in thousands."""
+    rng = np.random.default_rng(seed)
+    skill, contacts = rng.normal(size=people), rng.normal(size=people)
+    rows, cols = rng.integers(0, people, people * friends), np.repeat(np.arange(people), friends)
+    through = np.bincount(cols, weights=contacts[rows], minlength=people) / friends
+    wage = 40_000 + 5_000 * skill + 12_000 * through + rng.normal(scale=1_000, size=people)
+    data = {
+        "skill": (skill + rng.normal(scale=0.1, size=people)).astype(np.float32),
+        "contacts": contacts.astype(np.float32),
+        "labels": wage.astype(np.float32),
+        **split(people, rng),
+    }
+    knows = Relation("person", "knows", "person", rows.astype(np.int64), cols.astype(np.int64))
+    graph = Graph({"person": people}, {"person": data}, with_reverses([knows]))
+    features = {"person": dict.fromkeys(("skill", "contacts"), {"type": "numerical"})}
+    return graph, info(graph, features, "person", [])
+
+
+RATES = ("person", "rates", "film")
+
+
+def ratings(
+    numbers: bool, people: int = 120, films: int = 60, each: int = 12, seed: int = 1
+) -> tuple[Graph, dict[str, Any]]:
+    """Make a graph in which what a person thinks of a film takes both of them, and the mood they saw it in.
+
+    A person's taste is that of their club, a film's style that of its studio, and each club and each studio shows its
+    own. Taste times style decides, so that neither end alone says anything; the mood is a feature of the edge.
+    """
+    rng = np.random.default_rng(seed)
+    clubs, studios = 8, 6
+    taste, style = np.sign(np.arange(clubs) - 3.5), np.sign(np.arange(studios) - 2.5)
+    member, maker = rng.integers(0, clubs, people), rng.integers(0, studios, films)
+    rows, cols = np.repeat(np.arange(people), each), rng.integers(0, films, people * each)
+    mood = rng.normal(size=len(rows))
+    liking = 2 * taste[member[rows]] * style[maker[cols]] + mood
+    labels = (70 + 10 * liking).astype(np.float32) if numbers else (liking > 0).astype(np.int64)
+    relations = [
+        Relation("person", "joins", "club", np.arange(people), member),
+        Relation("film", "by", "studio", np.arange(films), maker),
+    ]
+    relations = with_reverses([Relation(*RATES, rows, cols), *relations])
+    relations[0].data.update({"mood": mood.astype(np.float32), "labels": labels, **split(len(rows), rng)})
+    data = {
+        "club": {"tone": (taste + rng.normal(scale=0.1, size=clubs)).astype(np.float32)},
+        "studio": {"look": (style + rng.normal(scale=0.1, size=studios)).astype(np.float32)},
+    }
+    counts = {"person": people, "film": films, "club": clubs, "studio": studios}
+    graph = Graph(counts, {"person": {}, "film": {}, **data}, relations)
+    features = {"club": {"tone": {"type": "numerical"}}, "studio": {"look": {"type": "numerical"}}}
+    about = info(graph, features, RATES, [] if numbers else ["dislikes", "likes"])
+    return graph, about | {"edge_feat_meta": {RATES: {"mood": {"type": "numerical"}}}}
+
+
+def info(
+    graph: Graph, features: dict[str, Any], target: str | tuple[str, str, str], names: list[str], many: bool = False
+) -> dict[str, Any]:
+    """Describe a graph as ``info.pkl`` does; without names the label is a number."""
     return {
         "node_id_map": {ntype: {f"{ntype}-{i}": i for i in range(count)} for ntype, count in graph.nodes.items()},
-        "label_map": {target: dict(enumerate(names))},
+        "label_map": {target: dict(enumerate(names))} if names else {},
         "label_properties": {target: "kind"},
         "is_multilabel": many,
         "node_feat_meta": features,
         "edge_feat_meta": {},
     }
+
+
+def hpo(task: str, metric: str = "mse") -> dict[str, Any]:
+    """Give a small search for another task."""
+    return HPO | {"task_type": task, "eval_metric": {"metric": metric}}
 
 
 def write(folder: Path, graph: Graph, about: dict[str, Any], hpo: dict[str, Any] | None = HPO) -> Path:

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from neptune_airflow.local.training import linear
 from neptune_airflow.local.training.losses import loss, scores
 from neptune_airflow.local.training.problem import SINGLE, Floats, Problem
 
 PENALTY = 1e-4
-RIDGE = 1.0
 SOFTMAX_STEPS = 200
 PROPAGATIONS = 30
 # A node that no labelled one is so near to gets the mean.
@@ -25,23 +25,11 @@ def average(problem: Problem, _balance: Floats) -> Floats:
     return np.tile(np.asarray(mean, dtype=np.float32), (len(problem.truth), 1))
 
 
-def own_features(problem: Problem) -> NDArray[np.float64]:
-    """Give each target's features and a 1: of a node its own, of an edge its own and those of its two ends."""
-    if problem.pairs is None:
-        tables = [problem.features[str(problem.target)]]
-    else:
-        pairs = problem.pairs
-        ends = problem.features[pairs.source][pairs.rows], problem.features[pairs.dest][pairs.cols]
-        tables = [pairs.features, *ends]
-    ones = np.ones((len(problem.truth), 1), dtype=np.float32)
-    return np.concatenate([*tables, ones], axis=1).astype(np.float64)
-
-
 def logistic(problem: Problem, balance: Floats) -> Floats:
     """Score by a softmax regression (logistic for multi-label) on the target's own features."""
     from scipy import optimize  # half a second to load, which the processes of the trials need not spend
 
-    table = own_features(problem)
+    table = linear.own_features(problem)
     shape = (table.shape[1], problem.truth.shape[1])
     train = problem.masks["train"]
 
@@ -57,13 +45,7 @@ def logistic(problem: Problem, balance: Floats) -> Floats:
 
 def ridge(problem: Problem, _balance: Floats) -> Floats:
     """Predict by a ridge regression on the target's own features."""
-    table, train = own_features(problem), problem.masks["train"]
-    mean, deviation = problem.scales["truth"]
-    penalty = RIDGE * np.eye(table.shape[1])
-    penalty[-1, -1] = 0
-    wanted = (problem.truth[train] - mean) / deviation
-    weights = np.linalg.solve(table[train].T @ table[train] + penalty, table[train].T @ wanted)
-    return scores(problem, table @ weights)
+    return scores(problem, linear.own_features(problem) @ linear.ridge(problem))
 
 
 def label_propagation(problem: Problem, balance: Floats) -> Floats:

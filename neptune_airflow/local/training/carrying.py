@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neptune_airflow.local.step import StepFailed
+from neptune_airflow.local.training import linear
 from neptune_airflow.local.training.decoder import EDGE, FEATURES
 from neptune_airflow.local.training.family import Trained, Weights
 from neptune_airflow.local.training.loading import TRUTH, Learnt
 from neptune_airflow.local.training.problem import Mask, Problem
-from neptune_airflow.local.training.rgcn import IDS, RGCN
+from neptune_airflow.local.training.rgcn import IDS, RGCN, STRAIGHT
 
 MEAN, DEVIATION, TRAINED_ON = "scale/mean/", "scale/deviation/", "split/train"
 RETRAIN = "train a model on this data, or process it with previousDataProcessingJobId so that it keeps its encodings"
@@ -64,6 +65,8 @@ def written(target: str | tuple[str, str, str]) -> str | list[str]:
 def layout(problem: Problem) -> dict[str, Any]:
     """Give what a model takes for granted of the data, as it is kept in its ``config.json``."""
     return {
+        "target": written(problem.target),
+        "property": problem.label,
         "kind": problem.kind,
         "classes": problem.classes,
         "features": problem.columns,
@@ -78,7 +81,7 @@ def _columns(layout: dict[str, Any]) -> dict[str, list[tuple[str, int]]]:
     named = {f"dense/{ntype}": list(widths.items()) for ntype, widths in features.items()}
     for source, name, dest in layout["relations"]:
         named[f"dense/{dest}"] += [(f"{source}|{name}/{feature}", width) for feature, width in features[source].items()]
-    return named | {FEATURES: list(layout["edge_features"].items())}
+    return named | {FEATURES: list(layout["edge_features"].items()), STRAIGHT: linear.columns(layout)}
 
 
 def adopt(net: RGCN, trained: Trained) -> tuple[Weights, list[str]]:
@@ -89,7 +92,7 @@ def adopt(net: RGCN, trained: Trained) -> tuple[Weights, list[str]]:
     started: Weights = {}
     lines = [f"starting from the training at {trained.location}, trial {trained.config['trial']}"]
     # The last layers of another label have learnt something else, even where they have the same shape.
-    heads = () if _same_label(problem, trained.config) else (*(f"{voice}/" for voice in net.voices), EDGE)
+    heads = () if _same_label(problem, trained.config) else (*(f"{voice}/" for voice in net.voices), EDGE, STRAIGHT)
     for name, value in fresh.items():
         learnt = trained.weights.get(name)
         if learnt is None or learnt.shape[1:] != value.shape[1:] or name.startswith(heads):
@@ -110,8 +113,8 @@ def adopt(net: RGCN, trained: Trained) -> tuple[Weights, list[str]]:
 
 
 def _same_label(problem: Problem, was: dict[str, Any]) -> bool:
-    now = {"target": written(problem.target), "property": problem.label, "classes": problem.classes}
-    return all(was[name] == value for name, value in now.items())
+    now = layout(problem)
+    return all(was[name] == now[name] for name in ("target", "property", "kind", "classes"))
 
 
 def transfer(net: RGCN, trained: Trained) -> Weights:

@@ -103,7 +103,7 @@ class Properties:
             target=f"{target}.{problem.label}",
             split=split,
             held_out=problem.held_out,
-            config={"property": problem.label, "target": carrying.written(problem.target), **carrying.layout(problem)},
+            config=carrying.layout(problem),
             warnings=_warnings(problem, self.row),
         )
 
