@@ -19,15 +19,16 @@ def describe(job: Job, cloud: Cloud) -> dict[str, Any]:
 
 def _resource(job: Job, cloud: Cloud) -> dict[str, Any]:
     """Give the job as a resource definition; one with a reason to complain alone has it and the address of its log."""
+    state = job.state
     definition = {
         "name": job.name,
         "arn": cloud.arn(job.kind.resource, job.name),
-        "status": word(job, job.state),
+        "status": word(job, state),
     }
     if job.output_location:
         definition["outputLocation"] = job.output_location
-    if job.state.status is Status.FAILED or job.state.reason:
-        definition |= {"failureReason": job.state.reason or "", "cloudwatchLogUrl": cloud.log_url(job)}
+    if state.status is Status.FAILED or state.reason:
+        definition |= {"failureReason": state.reason or "", "cloudwatchLogUrl": cloud.log_url(job)}
     return definition
 
 

@@ -134,7 +134,7 @@ class Twins:
         self._sagemaker.create_hyper_parameter_tuning_job(
             hyper_parameter_tuning_job_name=job.tuning_name,
             hyper_parameter_tuning_job_config={
-                "Strategy": "Bayesian",
+                "Strategy": "Random",
                 "ResourceLimits": {"MaxNumberOfTrainingJobs": count, "MaxParallelTrainingJobs": count},
             },
             training_job_definition=None,

@@ -109,11 +109,11 @@ def processed(folder: Path) -> Path:
     return folder
 
 
-def served(folder: Path, lines: list[str] | None = None) -> Model:
+def served(folder: Path, lines: list[str] | None = None, **request: Any) -> Model:
     """Load a model as an endpoint does."""
     inputs = {"model": str(folder), "processed": str(processed(folder / "processed"))}
     log = (lines if lines is not None else []).append
-    return endpoint.load(Step("id", "name", {}, "", Store(), inputs, log))
+    return endpoint.load(Step("id", "name", request, "", Store(), inputs, log))
 
 
 def nodes(*ids: str, **parameters: Any) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def embedded(rows: int) -> Callable[[Path], Any]:
             r"scores of shape \(5, 2\), and .* needs \(2, 2\)",
         ),
         (handmade.genres, configured(model="rgcn"), "lacks 'task'"),
+        (handmade.genres, configured(task="node_class"), "lacks 'model'"),
         (handmade.genres, configured(task="cooking"), "task 'cooking' is none of node_class, "),
         (handmade.links, configured(task="link_prediction", model="complex"), "model 'complex' is none of"),
         (handmade.genres, scored([0.5, 0.5, 0]), r"scores of shape \(1, 3\), and film.genre needs \(4, 3\)"),
@@ -93,3 +94,9 @@ def test_the_log_says_what_is_served(tmp_path: Path) -> None:
     lines: list[str] = []
     served(handmade.genres(tmp_path), lines)
     assert lines == [f"serving film.genre from {tmp_path}"]
+
+
+def test_a_model_of_another_name_is_not_served_in_its_place(tmp_path: Path) -> None:
+    assert served(handmade.genres(tmp_path), modelName="rgcn")
+    with pytest.raises(StepFailed, match="The model is 'rgcn', and modelName says 'transe'"):
+        served(handmade.genres(tmp_path), modelName="transe")

@@ -26,7 +26,8 @@ LOADERS: dict[str, Callable[[Artifacts], answers.Answers]] = {
 def load(step: Step) -> Model:
     """Load the model of an endpoint.
 
-    :param step: ``inputs["model"]`` is where a training or a transform wrote, ``inputs["processed"]`` the graph.
+    :param step: ``request`` is CreateMLEndpoint's body, ``inputs["model"]`` where a training or a transform wrote,
+        ``inputs["processed"]`` where the graph is.
     :return: the function that answers invocations, see `answers`.
     :raises StepFailed: when a file is missing or broken, or does not fit the others.
     """
@@ -35,6 +36,9 @@ def load(step: Step) -> Model:
         task = artifacts.config["task"]
         if task not in LOADERS:
             raise StepFailed(f"The model's task {task!r} is none of {', '.join(LOADERS)}")
+        wanted = step.request.get("modelName", artifacts.config["model"])
+        if wanted != artifacts.config["model"]:
+            raise StepFailed(f"The model is {artifacts.config['model']!r}, and modelName says {wanted!r}")
         model = LOADERS[task](artifacts)
         neighbours = Neighbours.load(artifacts)
     except FileNotFoundError as error:
