@@ -94,7 +94,7 @@ def wages(people: int = 600, friends: int = 5, seed: int = 1) -> tuple[Graph, di
     }
     knows = Relation("person", "knows", "person", rows.astype(np.int64), cols.astype(np.int64))
     graph = Graph({"person": people}, {"person": data}, with_reverses([knows]))
-    features = {"person": dict.fromkeys(("skill", "contacts"), {"type": "numerical"})}
+    features = {"person": {name: {"type": "numerical"} for name in ("skill", "contacts")}}
     return graph, info(graph, features, "person", [])
 
 
@@ -146,6 +146,22 @@ def info(
         "node_feat_meta": features,
         "edge_feat_meta": {},
     }
+
+
+def earlier(graph: Graph, about: dict[str, Any], sizes: dict[str, int]) -> tuple[Graph, dict[str, Any]]:
+    """Give a graph as it was when some types had fewer nodes: the first so many, and the edges between them."""
+    counts = graph.nodes | sizes
+    data = {ntype: {name: a[: counts[ntype]] for name, a in frame.items()} for ntype, frame in graph.node_data.items()}
+    relations = []
+    for relation in graph.relations:
+        kept = (relation.rows < counts[relation.source]) & (relation.cols < counts[relation.dest])
+        frame = {name: array[kept] for name, array in relation.data.items()}
+        ends = relation.source, relation.name, relation.dest, relation.rows[kept], relation.cols[kept]
+        relations.append(Relation(*ends, frame))
+    ids = {
+        ntype: {raw: i for raw, i in raws.items() if i < counts[ntype]} for ntype, raws in about["node_id_map"].items()
+    }
+    return Graph(counts, data, relations), about | {"node_id_map": ids}
 
 
 def hpo(task: str, metric: str = "mse") -> dict[str, Any]:
