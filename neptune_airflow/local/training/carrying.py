@@ -20,7 +20,7 @@ from neptune_airflow.local.training.problem import Mask, Problem
 from neptune_airflow.local.training.rgcn import IDS, RGCN, STRAIGHT
 
 MEAN, DEVIATION, TRAINED_ON = "scale/mean/", "scale/deviation/", "split/train"
-RETRAIN = "train a model on this data, or process it with previousDataProcessingJobId so that it keeps its encodings"
+RETRAIN = "Train a model on this data, or process it with previousDataProcessingJobId so that it keeps its encodings"
 
 
 def beside(problem: Problem) -> Weights:
@@ -44,17 +44,33 @@ def learnt_scales(trained: Trained) -> Learnt:
 
 
 def seen(problem: Problem, trained: Trained) -> Mask:
-    """Say which nodes or edges of the target a model was trained on; of parallel edges, all if one was."""
+    """Say which nodes or edges of the target a model was trained on; parallel edges are told apart by their order."""
     mask = trained.weights[TRAINED_ON]
     if problem.pairs is None:
         rows = learnt_rows(problem.info, str(problem.target), trained)
         return (rows >= 0) & mask[np.maximum(rows, 0)]
     source, dest = (learnt_rows(problem.info, ntype, trained) for ntype in (problem.pairs.source, problem.pairs.dest))
-    width = len(trained.mapping["node2id"][problem.pairs.dest]) + 1
-    then = trained.mapping["target_edges"][:, mask]
-    now = source[problem.pairs.rows] * width + dest[problem.pairs.cols]
     known = (source[problem.pairs.rows] >= 0) & (dest[problem.pairs.cols] >= 0)
-    return known & np.isin(now, then[0] * width + then[1])
+    width, then = len(trained.mapping["node2id"][problem.pairs.dest]), trained.mapping["target_edges"]
+    keys = [then[0] * width + then[1], source[problem.pairs.rows] * width + dest[problem.pairs.cols]]
+    old, new = (np.stack([pairs, _occurrence(pairs)], axis=1) for pairs in keys)
+    found: Mask = np.isin(_records(new), _records(old[mask]))
+    return known & found
+
+
+def _occurrence(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give for each key how many of the same came before it."""
+    order = np.argsort(keys, kind="stable")
+    in_order = keys[order]
+    first = np.searchsorted(in_order, in_order)
+    counted = np.empty_like(keys)
+    counted[order] = np.arange(len(keys)) - first
+    return counted
+
+
+def _records(table: NDArray[np.int64]) -> NDArray[np.void]:
+    """Give each row as one value that can be compared."""
+    return np.ascontiguousarray(table).view([("key", np.int64), ("place", np.int64)]).reshape(-1)
 
 
 def written(target: str | tuple[str, str, str]) -> str | list[str]:
@@ -124,7 +140,7 @@ def transfer(net: RGCN, trained: Trained) -> Weights:
     """
     problem = net.problem
     if differences := _differences(net, trained):
-        raise StepFailed(f"The model does not fit this data: {'; '.join(differences)}. {RETRAIN.capitalize()}")
+        raise StepFailed(f"The model does not fit this data: {'; '.join(differences)}. {RETRAIN}")
     weights = dict(trained.weights)
     for ntype in net.with_ids:
         weights[f"{IDS}{ntype}"], _ = by_id(weights[f"{IDS}{ntype}"], problem.info, ntype, trained)
