@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,7 @@ from neptune_airflow.local.step import Step, StepFailed
 from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import job as training
 from neptune_airflow.local.transform import job as transform
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-import processed
+from tests.training import processed
 
 FILES = [
     "embeddings/entity.npy",
