@@ -119,3 +119,16 @@ def vectors(folder: Path, values: list[str], kind: str, **options: Any) -> list[
     assert tensor.ndim == 2
     found: list[list[float]] = tensor.tolist()
     return found
+
+
+ROWS = "~id,x,k\nn1,1,good\nn2,2,bad\nn3,3,good\nn4,4,bad\n"
+LINKS = "~from,~to\nn1,n2\nn2,n3\n"
+
+
+def small(folder: Path, nodes: str = ROWS, edges: str = LINKS, previous: Path | None = None, **more: Any) -> Output:
+    """Process nodes with a feature and a label, and edges; ``nodes_of`` and ``edges_of`` configure them otherwise."""
+    labels = [{"label": ["k", "classification"]}]
+    configured = more.pop("nodes_of", [node(("x", "numerical", {}), labels=labels)])
+    relations = more.pop("edges_of", [edge()])
+    files = {"nodes/a.csv": nodes, "edges/e.csv": edges}
+    return process(export(folder / "in", files, configured, relations), folder / "out", previous)

@@ -60,7 +60,7 @@ class CsvFile:
                 with self._open() as source:
                     watched = Watched(source, pool)
                     first = watched.read(min(PIECE, known.prefix.size))
-                    if watched.starts_with(known.prefix, PIECE):
+                    if watched.starts_with(known.prefix):
                         yield Reading(self, watched, first, known)
                         return
             with self._open() as source:

@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Protocol
 
-BLOCK = 8 << 20
+#: Small enough for a thread to keep up, large enough for the list to stay short: 1 MB of them for 128 GB.
+BLOCK = 4 << 20
 #: Blocks that may wait for their digest: they stay in memory so long.
-AHEAD = 4
-DIGEST_SIZE = 16
+AHEAD = 8
+#: Bytes to read at a time when they are but compared; fewer are slower, and more no faster but new memory each time.
+STEP = 1 << 20
+#: Hexadecimal digits that are kept of a digest.
+DIGITS = 32
 
 
 class Readable(Protocol):
@@ -71,13 +75,10 @@ class Watched:
             blocks.append(_digest(self._open))
         return Prefix(self.size, tuple(blocks))
 
-    def starts_with(self, known: Prefix, step: int) -> bool:
-        """Read on to where the known bytes end, and say whether all bytes up to there are those.
-
-        :param step: most bytes to read at a time.
-        """
+    def starts_with(self, known: Prefix) -> bool:
+        """Read on to where the known bytes end, and say whether all bytes up to there are those."""
         while self.size < known.size:
-            if not self.read(min(step, known.size - self.size)):
+            if not self.read(min(STEP, known.size - self.size)):
                 return False
             settled = len(self._blocks) - AHEAD
             if settled > 0 and self._blocks[settled - 1].result() != known.blocks[settled - 1]:
@@ -92,7 +93,8 @@ class Watched:
 
 
 def _digest(pieces: Sequence[memoryview]) -> str:
-    digest = blake2b(digest_size=DIGEST_SIZE)
+    """Twice as fast as BLAKE2b where processors know SHA, as servers since 2019 do, and half as fast elsewhere."""
+    digest = sha256()
     for piece in pieces:
         digest.update(piece)
-    return digest.hexdigest()
+    return digest.hexdigest()[:DIGITS]
