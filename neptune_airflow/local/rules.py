@@ -62,7 +62,9 @@ class Ask:
     def earlier(self) -> Iterator[tuple[Earlier, Job | None, int | None]]:
         """Give each earlier job that the request refers to, or None, and its trial's number where one is named."""
         for _, value, row in self.given(Earlier):
-            if row.trial:
+            if not isinstance(value, str):
+                yield row, None, None
+            elif row.trial:
                 yield row, *(self.registry.find_trial(value) or (None, None))
             else:
                 yield row, self.registry.find(row.kind, value), None

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Request
 from neptune_airflow.local.refusals import BROKEN, Refusal, RefusedError
 from neptune_airflow.local.registry import Job
 from neptune_airflow.local.services import Services
-from neptune_airflow.local.step import StepFailed
+from neptune_airflow.local.step import Model, StepFailed
 from neptune_airflow.local.twins import ACCOUNT, word
 from neptune_airflow.local.wire import Answer, json_object
 
@@ -41,7 +41,7 @@ class InvocationApi:
         return ROUTE.fullmatch(path) is not None
 
     def refuse(self, refusal: Refusal, _request_id: str) -> Answer:
-        """SageMaker's error shape; what the model itself said of a request stands beside the runtime's own text."""
+        """SageMaker's error shape."""
         code = "InternalFailure" if refusal.code == BROKEN.code else refusal.code
         return Answer({"Message": refusal.text}, refusal.status, headers={"x-amzn-ErrorType": code})
 
@@ -54,20 +54,22 @@ class InvocationApi:
         assert route is not None
         if request.method != "POST":
             raise RefusedError(BAD_METHOD)
-        endpoint = self._endpoint(route["name"])
+        endpoint, model = self._endpoint(route["name"])
         try:
-            return Answer(_answer(endpoint, request), headers=VARIANT)
+            return Answer(model(_payload(request)), headers=VARIANT)
         except StepFailed as failure:
             return self._model_error(endpoint, str(failure))
 
-    def _endpoint(self, name: str) -> Job:
+    def _endpoint(self, name: str) -> tuple[Job, Model]:
+        """Give an endpoint with its model, which stays whole even if it is deleted or updated meanwhile."""
         endpoint = self._services.registry.find_named("endpoints", name)
         if endpoint is None:
             raise RefusedError(NOT_FOUND.about(name=name, account=ACCOUNT))
-        if endpoint.model is None:
+        model = endpoint.model
+        if model is None:
             status = word(endpoint, endpoint.state)
             raise RefusedError(NOT_IN_SERVICE.about(name=name, account=ACCOUNT, status=status))
-        return endpoint
+        return endpoint, model
 
     def _model_error(self, endpoint: Job, reason: str) -> Answer:
         refusal = MODEL_ERROR.about(reason=reason, log=self._services.cloud.log_url(endpoint))
@@ -75,10 +77,9 @@ class InvocationApi:
         return Answer(body, refusal.status, headers={"x-amzn-ErrorType": refusal.code})
 
 
-def _answer(endpoint: Job, request: Request) -> dict[str, Any]:
+def _payload(request: Request) -> dict[str, Any]:
+    """Read what the model is given; what is no JSON object is the model's to refuse."""
     try:
-        payload = json_object(request, BODY_LIMIT)
+        return json_object(request, BODY_LIMIT)
     except RefusedError as refused:
         raise StepFailed(refused.refusal.text) from None
-    answer: dict[str, Any] = endpoint.model(payload)
-    return answer

@@ -264,6 +264,11 @@ def test_faults_and_the_ledger(play: LocalNeptune, ml: Any, create: Create) -> N
             "BadRequestException",
             "Provided ModelTransformJob doesn't exist.",
         ),
+        (
+            {"mlModelTrainingJobId": ["nobody"]},
+            "BadRequestException",
+            "Provided MLModelTraining job doesn't exist.",
+        ),
         ({"instanceType": "ml.r5.huge"}, "InvalidParameterException", "Invalid ML instance type."),
         (
             {"instanceCount": 0},

@@ -135,6 +135,11 @@ def test_a_training_job_that_is_still_running(play: LocalNeptune, ml: Any, sourc
             "BadRequestException",
             "Unable to find SageMaker AI resource. Please check your input.",
         ),
+        (
+            {"dataProcessingJobId": None, "mlModelTrainingJobId": None, "trainingJobName": {"name": "nobody"}},
+            "BadRequestException",
+            "Unable to find SageMaker AI resource. Please check your input.",
+        ),
         ({"baseProcessingInstanceType": "ml.r5.huge"}, "InvalidParameterException", "Invalid ML instance type."),
         (
             {"baseProcessingInstanceVolumeSizeInGB": 16_385},
