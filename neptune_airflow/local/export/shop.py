@@ -4,6 +4,9 @@ A customer's ``segment`` is made of two facts. How *often* they come shows in th
 newsletter). How *fine* their taste is shows hardly there at all: it shows in the products they buy, each of which is a
 poor witness alone, and which its category and its brand vouch for. So neither a customer's properties nor the segments
 of people who buy the same things are enough; a model that reads properties over two steps of the graph is.
+
+What customers buy can be foreseen too: beside their taste they have a few favourite categories, of which no property
+tells. What sells well in the whole shop therefore says little about what one customer buys next.
 """
 
 from __future__ import annotations
@@ -27,8 +30,12 @@ CHANNELS, REGIONS = ("web", "app", "shop"), ("north", "east", "south", "west", "
 MATERIALS = ("wood", "steel", "wool", "glass", "paper")
 INTERESTS = ("cooking", "travel", "sport", "books", "garden", "music", "film", "art")
 
+FAVOURITES, HABIT = 3, 0.75
+"""How many categories a customer keeps coming back to, and the share of choices made there."""
+
 Bits = NDArray[np.bool_]
 Indices = NDArray[np.int64]
+Traits = Bits | Indices
 Numbers = NDArray[np.float64] | NDArray[np.int32]
 
 
@@ -41,8 +48,8 @@ class ShopSize:
     categories: int = 60
     brands: int = 140
     stores: int = 100
-    bought: float = 8.7
-    viewed: float = 4.0
+    bought: float = 9.6
+    viewed: float = 4.2
     follows: float = 1.5
 
 
@@ -68,6 +75,7 @@ class _Shop:
         self.fine = self.coin(np.array([0.06, 0.5, 0.94])[hints], size.products)
         self.fine_categories, self.fine_brands = fine_categories, fine_brands
         self.popularity = rng.pareto(2.5, size.products) + 0.3
+        self.favourites = rng.integers(size.categories, size=(size.customers, FAVOURITES))
 
     def graph(self) -> Graph:
         nodes = {
@@ -209,16 +217,21 @@ class _Shop:
         return self.edges("product", "made_by", "brand", np.arange(self.size.products), self.brand, {})
 
     def choices(self, mean: float, loyalty: float) -> tuple[Indices, Indices]:
-        """Let every customer choose products, a share of which (``loyalty``) suits their taste."""
+        """Let every customer choose products, a share of which (``loyalty``) suits their taste, by habit or at large."""
         counts = 3 + self.rng.poisson(max(mean - 3, 0), self.size.customers)
         source = np.repeat(np.arange(self.size.customers), counts)
         wanted = self.taste[source] ^ ~self.coin(loyalty, len(source))
-        return _pairs(source, self.drawn(wanted, self.fine, self.popularity))
+        target = self.drawn(wanted, self.fine, self.popularity)
+        shelf = self.favourites[source, self.rng.integers(FAVOURITES, size=len(source))]
+        shelves = self.category * 2 + self.fine
+        by_habit = self.coin(HABIT, len(source)) & np.isin(shelf * 2 + wanted, shelves)
+        target[by_habit] = self.drawn((shelf * 2 + wanted)[by_habit], shelves, self.popularity)
+        return _pairs(source, target)
 
-    def drawn(self, wanted: Bits, trait: Bits, weights: NDArray[np.float64]) -> Indices:
+    def drawn(self, wanted: Traits, trait: Traits, weights: NDArray[np.float64]) -> Indices:
         """Draw for every wish one whose trait is as wanted, by weight."""
         target = np.empty(len(wanted), dtype=np.int64)
-        for value in (False, True):
+        for value in np.unique(wanted):
             pool = np.flatnonzero(trait == value)
             chosen = wanted == value
             target[chosen] = self.rng.choice(pool, size=int(chosen.sum()), p=weights[pool] / weights[pool].sum())

@@ -69,17 +69,50 @@ _RGCN: dict[str, list[Parameter]] = {
         {"param": "l2norm", "type": "float", "default": 0},
     ],
 }
-_KGE: dict[str, list[Parameter]] = {
+#: The R-GCN's, for links: the candidates besides, and fewer epochs, since each has several steps.
+_RGCN_LINKS: dict[str, list[Parameter]] = _RGCN | {
     "1-tier-param": [
-        {"param": "num-hidden", "range": [50, 500], "type": "int", "inc_strategy": "linear", "inc_val": 50},
-        {"param": "max-step", "range": [1000, 10000], "type": "int", "inc_strategy": "linear", "inc_val": 1000},
-        _LEARNING_RATE | {"range": [0.01, 0.2]},
+        {"param": "num-hidden", "range": [32, 128], "type": "int", "inc_strategy": "power2"},
+        {"param": "num-epochs", "range": [20, 60], "inc_strategy": "linear", "inc_val": 1, "type": "int"},
+        _LEARNING_RATE | {"range": [0.005, 0.015]},
     ],
     "2-tier-param": [
-        {"param": "gamma", "range": [1.0, 20.0], "inc_strategy": "linear", "type": "float", "default": 12.0},
+        *_RGCN["2-tier-param"],
+        {"param": "num-negs", "range": [32, 256], "inc_strategy": "power2", "type": "int", "default": 128},
     ],
-    "3-tier-param": [_BATCH_SIZE],
-    "fixed-param": [{"param": "regularization-coef", "type": "float", "default": 1e-9}],
+}
+
+
+def _kge(gamma: float, penalty: float, negatives: int) -> dict[str, list[Parameter]]:
+    """Give the hyperparameters of a knowledge graph embedding, by what the models differ in."""
+    return {
+        "1-tier-param": [
+            {"param": "num-hidden", "range": [32, 128], "type": "int", "inc_strategy": "power2"},
+            {"param": "num-epochs", "range": [10, 30], "inc_strategy": "linear", "inc_val": 1, "type": "int"},
+            _LEARNING_RATE | {"range": [0.05, 0.2]},
+        ],
+        "2-tier-param": [
+            {"param": "gamma", "range": [1.0, 24.0], "inc_strategy": "linear", "type": "float", "default": gamma},
+            {
+                "param": "regularization-coef",
+                "range": [1e-3, 0.3],
+                "inc_strategy": "log",
+                "type": "float",
+                "default": penalty,
+            },
+            {"param": "num-negs", "range": [16, 256], "inc_strategy": "power2", "type": "int", "default": negatives},
+        ],
+        "3-tier-param": [_BATCH_SIZE],
+        "fixed-param": [],
+    }
+
+
+#: The models of links, each with its hyperparameters; RotatE's scores cost the most, so it has the fewest candidates.
+_LINKS = {
+    "rgcn": _RGCN_LINKS,
+    "transe": _kge(12.0, 1e-3, 128),
+    "distmult": _kge(4.0, 0.15, 128),
+    "rotate": _kge(12.0, 1e-3, 32),
 }
 
 
@@ -99,7 +132,7 @@ def hpo_configuration(model: str, task_type: str, metric: str) -> dict[str, Any]
         "eval_metric": {"metric": metric},
         "eval_frequency": {"type": "evaluate_every_epoch", "value": 1},
     }
-    return {"models": [entry | (_RGCN if model == "rgcn" else _KGE)]}
+    return {"models": [entry | (_LINKS.get(model, _RGCN) if task_type == "link_prediction" else _RGCN)]}
 
 
 def eval_metric(task_type: str, multilabel: bool, class_sizes: list[int]) -> str:
