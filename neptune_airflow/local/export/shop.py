@@ -217,7 +217,7 @@ class _Shop:
         return self.edges("product", "made_by", "brand", np.arange(self.size.products), self.brand, {})
 
     def choices(self, mean: float, loyalty: float) -> tuple[Indices, Indices]:
-        """Let every customer choose products, a share of which (``loyalty``) suits their taste, by habit or at large."""
+        """Let every customer choose products, by habit or at large; a share (``loyalty``) suits their taste."""
         counts = 3 + self.rng.poisson(max(mean - 3, 0), self.size.customers)
         source = np.repeat(np.arange(self.size.customers), counts)
         wanted = self.taste[source] ^ ~self.coin(loyalty, len(source))
