@@ -247,3 +247,19 @@ def test_several_numbers_are_predicted_side_by_side(tmp_path: Path) -> None:
     result = job.run(Step("t", "t", request, str(tmp_path / "out"), Store(), inputs, str))
     assert np.load(tmp_path / "out/predictions/result.npz")["infer_scores"].shape == (200, 2)
     assert result["valid"]["rgcn"] > result["valid"]["features_only"]
+
+
+def test_edges_may_have_several_classes_at_once(tmp_path: Path) -> None:
+    graph, about = processed.ratings(numbers=False, people=60, films=30, each=8)
+    edges = graph.relations[0]
+    likes = edges.data["labels"]
+    edges.data["labels"] = np.stack([likes, 1 - likes, edges.data["mood"] > 0], axis=1).astype(np.float32)
+    names = {"is_multilabel": True, "label_map": {processed.RATES: dict(enumerate(["likes", "dislikes", "merry"]))}}
+    processed.write(tmp_path / "in", graph, about | names, processed.hpo("edge_class", "roc_auc"))
+    inputs = {"processed": str(tmp_path / "in")}
+    request = {"maxHPONumberOfTrainingJobs": 1}
+    result = job.run(Step("t", "t", request, str(tmp_path / "out"), Store(), inputs, str))
+    scores = np.load(tmp_path / "out/predictions/result.npz")["infer_scores"]
+    assert scores.shape == (480, 3)
+    assert scores.sum(axis=1).std() > 0.05
+    assert result["test"]["rgcn"] > max(value for name, value in result["test"].items() if name != "rgcn") + 0.1

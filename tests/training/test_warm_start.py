@@ -120,6 +120,23 @@ def test_no_figure_counts_what_the_earlier_model_was_trained_on(
     )
 
 
+def test_what_the_first_of_several_was_trained_on_stays_out_of_the_figures(
+    trained: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    graph, about = processed.club(PEOPLE, CLUBS)
+    data, output = graph.node_data["person"], trained[1] / "out"
+    ever = np.zeros(PEOPLE, dtype=bool)
+    ever[: SIZES["person"]] = data["train_mask"][: SIZES["person"]] > 0
+    for number in (1, 2):
+        data.update(processed.split(PEOPLE, np.random.default_rng(number)))
+        valid = int(((data["valid_mask"] > 0) & ~ever).sum())
+        source = processed.write(tmp_path / f"in-{number}", graph, about, short(1))
+        train(source, tmp_path / f"out-{number}", output, maxHPONumberOfTrainingJobs=1)
+        output = tmp_path / f"out-{number}"
+        assert report(output)["split"]["valid"] == valid
+        ever |= data["train_mask"] > 0
+
+
 def test_edges_that_were_trained_on_are_known_again_by_their_ends(tmp_path: Path) -> None:
     graph, about = processed.ratings(numbers=True, people=60, films=30, each=8)
     edges = graph.relations[0]

@@ -24,8 +24,9 @@ RETRAIN = "Train a model on this data, or process it with previousDataProcessing
 
 
 def beside(problem: Problem) -> Weights:
-    """Give what is saved with the weights: the problem's scales, and which nodes or edges were trained on."""
-    return {TRAINED_ON: problem.masks["train"]} | {
+    """Give what is saved with the weights: the problem's scales, and which nodes or edges were ever trained on."""
+    train = problem.masks["train"]
+    return {TRAINED_ON: train if problem.seen is None else train | problem.seen} | {
         f"{part}{owner}": value
         for owner, scale in problem.scales.items()
         for part, value in zip((MEAN, DEVIATION), scale, strict=True)
@@ -91,6 +92,12 @@ def layout(problem: Problem) -> dict[str, Any]:
     }
 
 
+def same_label(problem: Problem, was: dict[str, Any]) -> bool:
+    """Say whether a model with this ``config.json`` predicts the problem's label."""
+    now = layout(problem)
+    return all(was[name] == now[name] for name in ("target", "property", "kind", "classes"))
+
+
 def _columns(layout: dict[str, Any]) -> dict[str, list[tuple[str, int]]]:
     """Give which feature the rows of the weights on features belong to, by the weights' name: names and widths."""
     features = layout["features"]
@@ -108,7 +115,7 @@ def adopt(net: RGCN, trained: Trained) -> tuple[Weights, list[str]]:
     started: Weights = {}
     lines = [f"starting from the training at {trained.location}, trial {trained.config['trial']}"]
     # The last layers of another label have learnt something else, even where they have the same shape.
-    heads = () if _same_label(problem, trained.config) else (*(f"{voice}/" for voice in net.voices), EDGE, STRAIGHT)
+    heads = () if same_label(problem, trained.config) else (*(f"{voice}/" for voice in net.voices), EDGE, STRAIGHT)
     for name, value in fresh.items():
         learnt = trained.weights.get(name)
         if learnt is None or learnt.shape[1:] != value.shape[1:] or name.startswith(heads):
@@ -126,11 +133,6 @@ def adopt(net: RGCN, trained: Trained) -> tuple[Weights, list[str]]:
     total = sum(value.size for value in fresh.values())
     lines.append(f"weights taken over: {taken:,} of {total:,}" + (f"; afresh: {', '.join(left)}" if left else ""))
     return started, lines
-
-
-def _same_label(problem: Problem, was: dict[str, Any]) -> bool:
-    now = layout(problem)
-    return all(was[name] == now[name] for name in ("target", "property", "kind", "classes"))
 
 
 def transfer(net: RGCN, trained: Trained) -> Weights:

@@ -79,7 +79,8 @@ class Problem:
 
     :param target: the node type or, as (source, relation, dest), the edge type whose ``label`` is to be predicted.
     :param pairs: the target's edges, where it is an edge type.
-    :param withheld: how many rows are in no validation or test split because an earlier model was trained on them.
+    :param seen: the rows that an earlier model, with which training begins, was trained on.
+    :param withheld: how many rows are in no validation or test split for that reason.
     :param features: standardised features of every node type, of width 0 where a type has none.
     :param columns: by node type the width of each feature, in their order.
     :param scales: what was taken out of the features: ``node/<type>`` and ``edge``; and ``truth``.
@@ -99,6 +100,7 @@ class Problem:
     links: list[Link]
     info: dict[str, Any]
     pairs: Pairs | None = None
+    seen: Mask | None = None
     withheld: int = 0
 
     @property

@@ -80,12 +80,12 @@ class Properties:
         if trained is None:
             return loading.load(graph, info, self.row)
         problem = loading.load(graph, info, self.row, carrying.learnt_scales(trained))
-        if trained.config["target"] != carrying.written(problem.target):
+        if not carrying.same_label(problem, trained.config):
             return problem
         seen = carrying.seen(problem, trained)
         measured = {split: mask & ~seen for split, mask in problem.masks.items() if split != "train"}
         withheld = sum(int((problem.masks[split] & seen).sum()) for split in measured)
-        return replace(problem, masks=problem.masks | measured, withheld=withheld)
+        return replace(problem, masks=problem.masks | measured, seen=seen, withheld=withheld)
 
     def size(self, problem: Problem) -> tuple[int, int]:
         """Give the numbers of nodes and edges, reverses among them."""
