@@ -157,6 +157,40 @@ def test_new_nodes_have_the_average_of_the_learnt_ids_of_their_type(model: Path,
             np.testing.assert_allclose(table[known:], np.tile(learnt.mean(axis=0), (len(table) - known, 1)), atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("task", "graph", "outlier"),
+    [
+        (
+            "node_class",
+            processed.earlier(*club(), SIZES),
+            {"traits": [[900.0, -900]], "mood": [[500.0]], "labels": [0]},
+        ),
+        ("node_regression", processed.wages(120), {"skill": [900.0], "contacts": [-50.0], "labels": [1e9]}),
+    ],
+)
+def test_a_model_reads_by_its_own_scales_whatever_is_new(
+    tmp_path: Path, task: str, graph: tuple[Graph, dict[str, Any]], outlier: dict[str, Any]
+) -> None:
+    """One more node, far from all others and tied to none, changes nothing for them."""
+    whole, about = graph
+    processed.write(tmp_path / "in", whole, about, processed.hpo(task, "F1" if task == "node_class" else "mae"))
+    request, inputs = {"maxHPONumberOfTrainingJobs": 1}, {"processed": str(tmp_path / "in")}
+    training.run(Step("id", "name", request, str(tmp_path / "model"), Store(), inputs, str))
+    count, data = whole.nodes["person"], whole.node_data["person"]
+    masks = {f"{split}_mask": [int(split == "train")] for split in ("train", "valid", "test")}
+    grown = {
+        name: np.concatenate([data[name], np.asarray(row, dtype=data[name].dtype)])
+        for name, row in (outlier | masks).items()
+    }
+    ids = {**about["node_id_map"], "person": {**about["node_id_map"]["person"], "stranger": count}}
+    more = Graph(whole.nodes | {"person": count + 1}, whole.node_data | {"person": grown}, whole.relations)
+    source = processed.write(tmp_path / "more", more, about | {"node_id_map": ids}, processed.hpo(task, "mse"))
+    run(source, tmp_path / "model", tmp_path / "out")
+    was, now = (np.load(tmp_path / name / "predictions/result.npz")["infer_scores"] for name in ("model", "out"))
+    assert len(now) == count + 1
+    np.testing.assert_allclose(now[:-1], was, rtol=1e-4, atol=1e-5)
+
+
 def test_what_the_model_was_trained_on_is_in_no_figure(model: Path, tmp_path: Path) -> None:
     graph, about = club()
     then = np.append(graph.node_data["person"]["train_mask"][: SIZES["person"]] > 0, np.zeros(30, dtype=bool))
