@@ -112,7 +112,7 @@ _LINKS = {
     "rgcn": _RGCN_LINKS,
     "transe": _kge(12.0, 1e-3, 128),
     "distmult": _kge(4.0, 0.15, 128),
-    "rotate": _kge(12.0, 1e-3, 32),
+    "rotate": _kge(4.0, 1e-3, 32),
 }
 
 

@@ -30,11 +30,11 @@ def own_features(problem: Problem) -> NDArray[np.float64]:
 def columns(layout: dict[str, Any]) -> list[tuple[str, int]]:
     """Give the names and widths of the columns of `own_features`, from what a model's ``config.json`` keeps.
 
-    :param layout: its ``target``, ``features`` and ``edge_features``.
+    :param layout: its ``target``, ``features`` and ``edge_features``; link prediction has a target without features.
     """
     target, features = layout["target"], layout["features"]
     if isinstance(target, str):
-        parts = {"": features[target]}
+        parts = {"": features.get(target, {})}
     else:
         parts = {"": layout["edge_features"], "source/": features[target[0]], "dest/": features[target[2]]}
     named = [(f"{place}{name}", width) for place, widths in parts.items() for name, width in widths.items()]

@@ -111,7 +111,7 @@ class LinkFamily(ABC):
         whole, info = loading.read_graph(graph_path, info_path)
         links = graph.read(whole)
         if trained is not None:
-            links = links.without(lambda relation, edges: keeping.seen(info, relation, edges, trained))
+            links = links.after(lambda relation: keeping.earlier(info, relation, trained))
         return Problem(links, info)
 
     def size(self, problem: Problem) -> tuple[int, int]:
@@ -204,8 +204,7 @@ class Embeddings(LinkFamily):
         """Give each node its row, and a new one the average of its type."""
         if unknown := self._unknown(problem, trained):
             raise StepFailed(
-                f"The model does not fit this data, as it never saw {', '.join(unknown)}."
-                f" {carrying.RETRAIN[0].upper()}{carrying.RETRAIN[1:]}"
+                f"The model does not fit this data, as it never saw {', '.join(unknown)}. {carrying.RETRAIN}"
             )
         settings = kge.Settings(**trained.config["settings"])
         fresh = kge.initial(
@@ -274,8 +273,7 @@ class Encoded(LinkFamily):
 
     def layout(self, problem: Problem) -> dict[str, Any]:
         """Give what the R-GCN takes for granted."""
-        net = self._whole(problem, encoder.Settings()).net
-        return {"target": net.problem.target, "property": net.problem.label, **carrying.layout(net.problem)}
+        return carrying.layout(self._whole(problem, encoder.Settings()).net.problem)
 
     def rows(self, problem: Problem, settings: encoder.Settings, weights: Weights) -> Model:
         """Pass messages along the known edges."""

@@ -59,6 +59,16 @@ class Pairs:
     tails: Indices
     sizes: tuple[int, int]
 
+    @classmethod
+    def of(cls, keys: Indices, sizes: tuple[int, int]) -> Pairs:
+        """Make edges of their keys."""
+        return cls(keys // max(sizes[1], 1), keys % max(sizes[1], 1), sizes)
+
+    @property
+    def keys(self) -> Indices:
+        """A number for each edge that is its own."""
+        return self.heads * self.sizes[1] + self.tails
+
     @cached_property
     def tails_of(self) -> Adjacency:
         """The tails of each head."""
@@ -77,12 +87,14 @@ class Forward:
     :param everything: all its edges, which no ranking counts as wrong.
     :param known: the edges that a model may learn from and pass messages along.
     :param held_out: by split the edges that are to be predicted, none of them known; empty where it is no target.
+    :param taught: the known edges, and those that an earlier model, with which training begins, was trained on.
     """
 
     canonical: Canonical
     everything: Pairs
     known: Pairs
     held_out: dict[str, Pairs]
+    taught: Pairs
 
     @property
     def key(self) -> str:
@@ -143,17 +155,22 @@ class LinkGraph:
         """Give the number of edges in a split."""
         return sum(len(edges.heads) for edges in self._held_out(split))
 
-    def without(self, seen: Callable[[Forward, Pairs], Mask]) -> LinkGraph:
-        """Rank no edge of which ``seen`` says that a model was trained on it."""
+    def after(self, earlier: Callable[[Forward], Pairs]) -> LinkGraph:
+        """Rank no edge that an earlier model was trained on.
+
+        :param earlier: gives these edges, by the nodes' numbers in this graph.
+        """
         relations, withheld = [], 0
         for relation in self.relations:
-            kept = dict(relation.held_out)
-            for split in ("valid", "test"):
-                if edges := kept.get(split):
-                    mask = seen(relation, edges)
-                    kept[split] = Pairs(edges.heads[~mask], edges.tails[~mask], edges.sizes)
-                    withheld += int(mask.sum())
-            relations.append(replace(relation, held_out=kept))
+            then = earlier(relation)
+            held_out = dict(relation.held_out)
+            for split in set(held_out) - {"train"}:
+                edges = held_out[split]
+                fresh = ~np.isin(edges.keys, then.keys)
+                held_out[split] = Pairs(edges.heads[fresh], edges.tails[fresh], edges.sizes)
+                withheld += int((~fresh).sum())
+            taught = Pairs.of(np.union1d(relation.taught.keys, then.keys), relation.sizes)
+            relations.append(replace(relation, held_out=held_out, taught=taught))
         return LinkGraph(self.counts, relations, self.repeated, withheld)
 
     def sample(self, split: str, most: int = MOST_RANKED) -> dict[int, Pairs]:
@@ -201,16 +218,16 @@ def _forward(relation: Relation, sizes: tuple[int, int]) -> tuple[Forward, int]:
     everyone = np.ones(len(relation.rows), dtype=bool)
     everything = _pairs(relation, everyone, sizes)
     if "train_mask" not in relation.data:
-        return Forward(relation.canonical, everything, everything, {}), 0
+        return Forward(relation.canonical, everything, everything, {}, everything), 0
     nobody = np.zeros(len(relation.rows), dtype=bool)
     masks = {split: relation.data.get(f"{split}_mask", nobody).astype(bool).reshape(-1) for split in SPLITS}
     keys = relation.rows * sizes[1] + relation.cols
     again = np.isin(keys, keys[masks["train"]]) & ~masks["train"]
     repeated = int((again & (masks["valid"] | masks["test"])).sum())
     held_out = {split: _pairs(relation, mask & ~again, sizes) for split, mask in masks.items()}
-    return Forward(relation.canonical, everything, held_out["train"], held_out), repeated
+    known = held_out["train"]
+    return Forward(relation.canonical, everything, known, held_out, known), repeated
 
 
 def _pairs(relation: Relation, chosen: Mask, sizes: tuple[int, int]) -> Pairs:
-    keys = np.unique(relation.rows[chosen] * sizes[1] + relation.cols[chosen])
-    return Pairs(keys // max(sizes[1], 1), keys % max(sizes[1], 1), sizes)
+    return Pairs.of(np.unique(relation.rows[chosen] * sizes[1] + relation.cols[chosen]), sizes)

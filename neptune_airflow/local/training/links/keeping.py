@@ -9,9 +9,8 @@ import numpy as np
 from neptune_airflow.local.training import carrying
 from neptune_airflow.local.training.family import Comparison, Trained, Weights
 from neptune_airflow.local.training.links import ranking
-from neptune_airflow.local.training.links.graph import Forward, LinkGraph, Pairs
+from neptune_airflow.local.training.links.graph import Forward, Indices, LinkGraph, Pairs
 from neptune_airflow.local.training.links.ranking import Model
-from neptune_airflow.local.training.problem import Mask
 
 # Beside the weights: the edges of each relation that a model was trained on, so that it is not measured by them.
 TRAINED_ON = "known/"
@@ -44,23 +43,29 @@ def mapping(links: LinkGraph, info: dict[str, Any], model: str) -> dict[str, Any
 
 
 def trained_on(links: LinkGraph) -> Weights:
-    """Give what is saved beside the weights: the edges of each relation, known ones only."""
+    """Give what is saved beside the weights: the edges of each relation that it was ever trained on."""
     return {
-        f"{TRAINED_ON}{relation.key}": np.stack([relation.known.heads, relation.known.tails])
+        f"{TRAINED_ON}{relation.key}": np.stack([relation.taught.heads, relation.taught.tails])
         for relation in links.relations
     }
 
 
-def seen(info: dict[str, Any], relation: Forward, edges: Pairs, trained: Trained) -> Mask:
-    """Say which edges a model was trained on."""
-    then = trained.weights.get(f"{TRAINED_ON}{relation.key}")
-    if then is None:
-        return np.zeros(len(edges.heads), dtype=bool)
+def earlier(info: dict[str, Any], relation: Forward, trained: Trained) -> Pairs:
+    """Give the edges that a model was trained on, as far as their nodes are still there, by their new numbers."""
+    none = np.empty((2, 0), dtype=np.int64)
+    then = trained.weights.get(f"{TRAINED_ON}{relation.key}", none)
     source, _, dest = relation.canonical
-    heads = carrying.learnt_rows(info, source, trained)[edges.heads]
-    tails = carrying.learnt_rows(info, dest, trained)[edges.tails]
-    width = len(trained.mapping["node2id"][dest]) + 1
-    return (heads >= 0) & (tails >= 0) & np.isin(heads * width + tails, then[0] * width + then[1])
+    heads, tails = _numbers(info, source, trained)[then[0]], _numbers(info, dest, trained)[then[1]]
+    still = (heads >= 0) & (tails >= 0)
+    return Pairs(heads[still], tails[still], relation.sizes)
+
+
+def _numbers(info: dict[str, Any], ntype: str, trained: Trained) -> Indices:
+    """Give for each node of the earlier training its number now, -1 where it is gone."""
+    rows = carrying.learnt_rows(info, ntype, trained)
+    numbers = np.full(len(trained.mapping["node2id"].get(ntype, {})), -1)
+    numbers[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
+    return numbers
 
 
 def warnings(links: LinkGraph) -> list[str]:
