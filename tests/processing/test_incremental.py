@@ -54,6 +54,9 @@ EDGE_KINDS: dict[str, list[dict[str, Any]]] = {
     "edge class": [{"label": ["k", "classification"], "split_rate": [0.6, 0.2, 0.2]}],
     "edge number": [{"label": ["w", "regression"]}],
 }
+#: Rows that can't be encoded: the place within the row and the value.
+WRONG = {"word": (1, "much"), "longer": (2, "1;2;3"), "no date": (6, "once")}
+EDITS = ["edges", "nodes", "fewer", "twice", "stranger", *WRONG]
 TASKS = [*KINDS, *EDGE_KINDS, "nothing"]
 
 
@@ -69,10 +72,9 @@ class Data:
     more_edges: list[list[str]] | None = field(default=None)
 
     def write(self, folder: Path) -> Path:
-        features = [each for each in FEATURES if self.task in EDGE_KINDS or each[0] not in "xms"]
         labels, edge_labels = KINDS.get(self.task, []), EDGE_KINDS.get(self.task, [])
         weight = [] if self.task == "edge number" else [("w", "numerical", {"imputer": "mean"})]
-        nodes = [node(*features, labels=labels), node(file="nodes/b.csv", kind="b")]
+        nodes = [node(*FEATURES, labels=labels), node(file="nodes/b.csv", kind="b")]
         edges = [edge(*weight, labels=edge_labels), edge(file="edges/f.csv", relation=("", "owns"), dest=["~to", "b"])]
         files = {
             "nodes/a.csv": self.text(["~id", *VALUES], self.nodes),
@@ -111,7 +113,7 @@ def growth_of(draw: st.DrawFn) -> tuple[Data, Data, bool]:
         draw(st.sampled_from(TASKS)),
         nodes,
         [["n0", "n1", "1", "good"], *edge_rows(draw, nodes, 0, 8)],
-        end=draw(st.sampled_from(["\n", ""])),
+        end="\n" if draw(st.integers(0, 4)) else "",
     )
     if draw(st.booleans()):
         before = replace(before, more_edges=edge_rows(draw, nodes, 0, 4))
@@ -121,13 +123,17 @@ def growth_of(draw: st.DrawFn) -> tuple[Data, Data, bool]:
     )
     if before.more_edges is not None:
         after = replace(after, more_edges=before.more_edges + edge_rows(draw, all_nodes, 0, 3))
-    edit = draw(st.sampled_from(["", "", "edges", "nodes", "fewer", "twice", "stranger"]))
+    edit = draw(st.sampled_from(EDITS)) if draw(st.booleans()) else ""
     if edit == "edges":
         after = replace(after, edges=draw(st.permutations(after.edges)))
     elif edit == "nodes":
         after = replace(after, nodes=draw(st.permutations(after.nodes)))
     elif edit == "fewer":
         after = replace(after, edges=after.edges[1:])
+    elif edit in WRONG:
+        place, value = WRONG[edit]
+        row = [f"n{len(all_nodes)}", *FULL]
+        after = replace(after, nodes=[*after.nodes, [*row[:place], value, *row[place + 1 :]]])
     elif edit == "twice":
         after = replace(after, nodes=[*after.nodes, draw(st.sampled_from(after.nodes))])
     elif edit == "stranger":
@@ -175,7 +181,7 @@ def taken(output: Output) -> set[str]:
     return {line.split(",")[0].split("type ")[1] for line in output.lines if "as the earlier job read them" in line}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(exports=growth_of(), block=st.integers(8, 200))
 def test_what_is_not_read_again_is_as_if_it_were(
     tmp_path_factory: pytest.TempPathFactory, exports: tuple[Data, Data, bool], block: int
@@ -299,15 +305,36 @@ def test_another_configuration_of_a_file_is_read_whole(tmp_path: Path) -> None:
     assert second.info["node_feat_meta"]["a"]["x"]["raw_feat"] == ["1", "2", "3", "4", "7"]
 
 
+def test_a_wrong_value_in_a_new_row_is_found_at_its_line(tmp_path: Path) -> None:
+    first = small(tmp_path / "1")
+    for row, wrong in (
+        ("n5,much,bad\n", "column 'x': 'much' is not a number"),
+        ("n4,1,bad\n", "column '~id': the id 'n4'"),
+    ):
+        with pytest.raises(StepFailed, match=rf"^nodes/a.csv, line 7, {wrong}"):
+            small(tmp_path / "2", f"{ROWS}n6,1,bad\n{row}", previous=first.folder)
+
+
+def test_the_place_in_the_configuration_does_not_matter_but_the_rows_must_be_there(tmp_path: Path) -> None:
+    a, b = node(("x", "numerical", {})), node(file="nodes/a.csv", kind="b")
+    first = small(tmp_path / "1", nodes_of=[a, b])
+    assert taken(small(tmp_path / "2", previous=first.folder, nodes_of=[b, a])) == {"'a'", "'b'", "(a)-knows-(a)"}
+    state = first.json("encoder_state.json")
+    state["files"][0]["known"]["rows"] -= 1
+    (first.folder / "encoder_state.json").write_text(json.dumps(state))
+    assert taken(small(tmp_path / "3", previous=first.folder, nodes_of=[b, a])) == {"'b'", "(a)-knows-(a)"}
+
+
 def test_split_files_are_read_anew(tmp_path: Path) -> None:
     labels = [{"label": ["k", "classification"], "custom_split_filenames": {"train": "train.csv"}}]
     configured = [node(("x", "numerical", {}), labels=labels)]
     for name, ids in (("1", "n1"), ("2", "n2")):
         (tmp_path / name / "in").mkdir(parents=True)
-        (tmp_path / name / "in" / "train.csv").write_text(f"~id\n{ids}\n")
+        (tmp_path / name / "in" / "train.csv").write_text(f"~id,k\n{ids},bad\n")
     first = small(tmp_path / "1", nodes_of=configured)
-    second = small(tmp_path / "2", previous=first.folder, nodes_of=configured)
-    assert second.graph.node_data["a"]["train_mask"].tolist() == [0, 1, 0, 0]
+    second = small(tmp_path / "2", ROWS + "n5,1,good\n", previous=first.folder, nodes_of=configured)
+    assert second.graph.node_data["a"]["train_mask"].tolist() == [0, 1, 0, 0, 0]
+    assert second.graph.node_data["a"]["labels"].tolist() == [1, 0, 1, 0, 1]
 
 
 def test_a_new_class_is_left_out_and_counted(tmp_path: Path) -> None:
