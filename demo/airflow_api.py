@@ -49,14 +49,19 @@ class AirflowAPI:
         """Give the stack trace of every DAG file that could not be read."""
         return [error["stack_trace"] for error in self._get("/importErrors")["import_errors"]]
 
-    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG's runs begin."""
+        self._call("PATCH", f"/dags/{dag_id}", {"is_paused": False}).raise_for_status()
+
+    def trigger(self, dag_id: str, conf: dict[str, Any], logical_date: str | None = None) -> str:
         """Start a run of a DAG.
 
         :param conf: the run's values for the DAG's params.
+        :param logical_date: the run's date, by ISO 8601; None for a run without one.
         :return: the run's id.
         """
-        self._call("PATCH", f"/dags/{dag_id}", {"is_paused": False}).raise_for_status()
-        answer = self._call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
+        self.unpause(dag_id)
+        answer = self._call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": logical_date, "conf": conf})
         run_id: str = answer.raise_for_status().json()["dag_run_id"]
         return run_id
 

@@ -56,15 +56,20 @@ class Run:
 
     :param stack: the running stack.
     :param dag_id: the DAG, triggered at once.
+    :param conf: values for the DAG's params, over those of a demo.
+    :param logical_date: the run's date, by ISO 8601.
     :raises DemoError: when the DAG does not turn up, with the import error if there is one.
     """
 
-    def __init__(self, stack: Stack, dag_id: str) -> None:
+    def __init__(
+        self, stack: Stack, dag_id: str, conf: dict[str, Any] | None = None, logical_date: str | None = None
+    ) -> None:
         self.stack = stack
         self.dag_id = dag_id
         self._wait_for_dag()
         known = stack.api.params(dag_id)
-        self.run_id = stack.api.trigger(dag_id, {name: value for name, value in CONF.items() if name in known})
+        values = {name: value for name, value in CONF.items() if name in known} | (conf or {})
+        self.run_id = stack.api.trigger(dag_id, values, logical_date)
 
     def snapshots(self, timeout: float) -> Iterator[Snapshot]:
         """Give the run's state again and again, last when it has ended.

@@ -44,15 +44,17 @@ class Stack:
     :param home: the throwaway folder: Airflow's database, the logs, the login.
     :param dags: the folder of DAG files.
     :param tell: takes a line about each step of the start.
+    :param scheduled: whether DAGs also run by their schedules, once they are unpaused.
     """
 
-    def __init__(self, home: Path, dags: Path, tell: Callable[[str], None] = print) -> None:
+    def __init__(self, home: Path, dags: Path, tell: Callable[[str], None] = print, *, scheduled: bool = False) -> None:
         self.home = home.resolve()
         self.dags = dags.resolve()
         self.password = secrets.token_urlsafe(12)
         self.ui = f"http://{HOST}:{_free_port()}"
         self.service = ""
         self._kept = False
+        self._scheduled = scheduled
         self.api = AirflowAPI(self.ui, USER, self.password)
         self._tell = tell
         self._parts: list[Part] = []
@@ -157,9 +159,9 @@ class Stack:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.ui}/execution/",
-            # A failed try is not tried again after the usual five minutes, and no weekly run gets in the way.
+            # A failed try is not tried again after the usual five minutes, and no weekly run gets in the way of a demo.
             "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "3",
-            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self._scheduled),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / LOGIN_FILE),
             "AIRFLOW__API__HOST": HOST,

@@ -35,6 +35,16 @@ def default_deferrable() -> bool:
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
+def worker_lingers() -> float:
+    """Give the seconds for which Airflow may not notice that a worker has ended, with as many again to spare.
+
+    It fails a task that comes back from its deferral before then.
+    """
+    from airflow.sdk import conf
+
+    return 2 * conf.getfloat("workers", "min_heartbeat_interval", fallback=5)
+
+
 def stored_link(ti_key: Any, key: str) -> str:
     """Read the URL that a task stored under a link's XCom key; empty where it stored none."""
     from airflow.sdk.execution_time.xcom import XCom
@@ -147,4 +157,5 @@ __all__ = [
     "stored_link",
     "tell_assets",
     "triggers_are_told_of_kills",
+    "worker_lingers",
 ]

@@ -13,6 +13,7 @@ from neptune_airflow.compat import (
     BaseOperator,
     default_deferrable,
     own_xcom,
+    worker_lingers,
 )
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
@@ -187,6 +188,7 @@ class NeptuneMLTask(BaseOperator):
                 waiter_delay=self._delay(),
                 deadline=deadline,
                 cancel_on_kill=self._cancels,
+                not_before=time.time() + worker_lingers(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(deadline - time.time(), 0) + BACKSTOP) if deadline else None,

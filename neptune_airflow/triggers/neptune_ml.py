@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -47,6 +48,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
     :param deadline: seconds since the epoch at which to give up; None waits for ever.
     :param cancel_on_kill: whether the job is cancelled when somebody ends the task: marks it, clears it, or lets its
         DAG run time out. A restart of the triggerer, or a move to another one, never cancels.
+    :param not_before: seconds since the epoch before which nothing is told; None tells at once.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
         waiter_delay: float = 30,
         deadline: float | None = None,
         cancel_on_kill: bool = True,
+        not_before: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.kind = kind
@@ -65,6 +68,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
         self.waiter_delay = waiter_delay
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.not_before = not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give the class's path and the arguments to make it again."""
@@ -77,6 +81,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
                 "waiter_delay": self.waiter_delay,
                 "deadline": self.deadline,
                 "cancel_on_kill": self.cancel_on_kill,
+                "not_before": self.not_before,
             },
         )
 
@@ -109,8 +114,8 @@ class NeptuneMLJobTrigger(BaseTrigger):
         try:
             while True:
                 # Before the first poll, too: the task has just looked, and Airflow fails a task that comes back from
-                # its deferral before the worker that deferred it has gone (up to ``[workers] min_heartbeat_interval``).
-                await asyncio.sleep(watch.pause())
+                # its deferral before it has noticed that the worker that deferred it is gone.
+                await asyncio.sleep(max(watch.pause(), (self.not_before or 0) - time.time()))
                 outcome = await self._in_thread(self._poll)
                 if isinstance(outcome, Job):
                     job = outcome

@@ -15,12 +15,17 @@ HERE = Path(__file__).parent
 DAGS = (HERE.parent.parent / "dags", HERE / "dags")
 
 
+def copy_dags(to: Path) -> None:
+    """Put the DAGs that ship, and those of these tests, into one folder."""
+    for file in (file for folder in DAGS for file in folder.glob("*.py")):
+        shutil.copy(file, to)
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Scheduler, triggerer, DAG processor, API server and the service; nothing of it may outlive the tests."""
     dags = tmp_path_factory.mktemp("dags")
-    for file in (file for folder in DAGS for file in folder.glob("*.py")):
-        shutil.copy(file, dags)
+    copy_dags(dags)
     with Stack(tmp_path_factory.mktemp("demo"), dags) as started:
         yield started
     assert running(started.home) == []

@@ -25,6 +25,7 @@ LOCATIONS = {
 def _connection(play: LocalNeptune, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection of a user of the local service."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection(play.endpoint_url))
+    monkeypatch.setattr("neptune_airflow.task.worker_lingers", lambda: 0)  # here no worker does
 
 
 def connection(endpoint_url: str, **extra: Any) -> str:

@@ -135,6 +135,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "local")]),
     }
     _run(environment, "-m", "airflow", "db", "migrate")

@@ -248,7 +248,8 @@ def test_trigger_that_crashed_is_set_up_again_without_a_retry(process: Make, job
     first = run.deferred()
     with pytest.raises(TaskDeferred) as again:
         run.resume(TRIGGER_FAIL, error="Trigger failure", traceback=["Boom\n"])
-    assert again.value.trigger.serialize() == first.trigger.serialize(), "the deadline stays"
+    assert again.value.trigger.deadline == first.trigger.deadline, "the deadline stays"
+    assert again.value.trigger.job_id == first.trigger.job_id
     result = run.resume(again.value.method_name, event=event_of(revived(again.value.trigger)))
     assert result["status"] == "Completed"
     assert len(jobs()) == 1
@@ -291,6 +292,7 @@ def test_triggers_of_other_versions_are_still_read() -> None:
         "waiter_delay": 30,
         "deadline": None,
         "cancel_on_kill": True,
+        "not_before": None,
     }
     assert NeptuneMLJobTrigger("export", "y").serialize()[1]["kind"] == "export"
 
@@ -353,3 +355,12 @@ def test_backoff_grows_while_the_service_is_away_and_never_passes_the_deadline()
     clock.now += 10
     with pytest.raises(NeptuneMLTimeoutError, match="within 50 min 00 s"):
         watch.take(NeptuneMLUnavailableError("away"))
+
+
+def test_nothing_is_told_before_the_deferring_worker_is_known_to_be_gone(play: LocalNeptune, process: Make) -> None:
+    run = process(deferrable=True)
+    trigger = revived(run.deferred().trigger)
+    play.wait_for("dataprocessing", trigger.job_id)
+    trigger.not_before = time.time() + 0.5
+    assert event_of(trigger)["job"]["status"] == "Completed"
+    assert time.time() >= trigger.not_before
