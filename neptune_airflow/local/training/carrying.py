@@ -16,7 +16,7 @@ from neptune_airflow.local.training import linear
 from neptune_airflow.local.training.decoder import EDGE, FEATURES
 from neptune_airflow.local.training.family import Trained, Weights
 from neptune_airflow.local.training.loading import TRUTH, Learnt
-from neptune_airflow.local.training.problem import Mask, Problem
+from neptune_airflow.local.training.problem import NUMBERS, Mask, Problem
 from neptune_airflow.local.training.rgcn import IDS, RGCN, STRAIGHT
 
 MEAN, DEVIATION, TRAINED_ON = "scale/mean/", "scale/deviation/", "split/train"
@@ -104,7 +104,8 @@ def _columns(layout: dict[str, Any]) -> dict[str, list[tuple[str, int]]]:
     named = {f"dense/{ntype}": list(widths.items()) for ntype, widths in features.items()}
     for source, name, dest in layout["relations"]:
         named[f"dense/{dest}"] += [(f"{source}|{name}/{feature}", width) for feature, width in features[source].items()]
-    return named | {FEATURES: list(layout["edge_features"].items()), STRAIGHT: linear.columns(layout)}
+    straight = {STRAIGHT: linear.columns(layout)} if layout["kind"] == NUMBERS else {}
+    return named | {FEATURES: list(layout["edge_features"].items())} | straight
 
 
 def adopt(net: RGCN, trained: Trained) -> tuple[Weights, list[str]]:
