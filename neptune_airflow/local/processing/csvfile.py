@@ -164,13 +164,18 @@ class Reading:
 
     def _pieces(self) -> Iterator[bytes]:
         """Cut the stream behind line breaks outside quotes; blank lines at the very end are no rows."""
-        rest = self._rest
-        while data := self._source.read(PIECE):
-            data = rest + data
-            end = _record_end(data)
+        rest, data = self._rest, self._source.read(PIECE)
+        if data and (end := _record_end(rest)):
+            yield rest[:end]
+            rest = rest[end:]
+        while data:
+            end = _record_end(data, rest.count(b'"'))
             if end:
-                yield data[:end]
-            rest = data[end:]
+                yield b"".join((rest, memoryview(data)[:end]))
+                rest = data[end:]
+            else:
+                rest += data
+            data = self._source.read(PIECE)
         self._whole = self._whole and _ends_with_a_line(rest)
         if rest := rest.rstrip(b"\r\n"):
             yield rest
@@ -208,10 +213,13 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def _record_end(data: bytes) -> int:
-    """Give the end of the last whole record: the last line break with an even number of quotes before it."""
+def _record_end(data: bytes, quotes: int = 0) -> int:
+    """Give the end of the last whole record: the last line break with an even number of quotes before it.
+
+    :param quotes: how many quotes the record has before the data.
+    """
     end = data.rfind(b"\n") + 1
-    quotes = data.count(b'"', 0, end)
+    quotes += data.count(b'"', 0, end)
     while end and quotes % 2:
         previous = data.rfind(b"\n", 0, end - 1) + 1
         quotes -= data.count(b'"', previous, end)
