@@ -24,8 +24,8 @@ from processing import generate, measure
 from neptune_airflow.local import graphbin
 
 SHARE = 0.01
-#: The issue's size, and that of the graph which the demo exports.
-SIZES = ((1_000_000, 5_000_000), (5_000, 50_000))
+#: The size of the graph that the demo exports first: a child's peak memory counts from its parent's.
+SIZES = ((5_000, 50_000), (1_000_000, 5_000_000))
 RUN = """
 import sys
 from neptune_airflow.local.processing.job import run

@@ -214,7 +214,7 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
 
     def _submit(self, context: Context, attempt: Attempt | None, request: dict[str, Any]) -> Job:
         """Send the request until it is known that the service has it: under one id, it can't have it twice."""
-        self.log.info("Submitting a %s: %s", self.kind.title, json.dumps(request, sort_keys=True))
+        self.log.info("Submitting the %s: %s", self.kind.title, json.dumps(request, sort_keys=True))
         own_id = request.get("id")
         sent_before = False
 

@@ -150,8 +150,7 @@ def _note_gone(work: Work, edges: list[Edges]) -> None:
     """Tell of edge types that are gone: edges may be deleted, unlike nodes."""
     found = {edge_type.canonical for edge_type in edges}
     for relation in work.previous.graph.relations if work.previous else []:
-        back = (relation.dest, relation.name.removeprefix(REVERSE), relation.source)
-        if relation.canonical not in found and back not in found and not relation.name.startswith(REVERSE):
+        if relation.canonical not in found and not relation.name.startswith(REVERSE):
             work.note(f"{type_name(relation.canonical)} is gone: the earlier job had {len(relation.rows)} such edges")
 
 
