@@ -12,6 +12,7 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, Param, task
+from neptune_ml_settings import POLL_SECONDS, WAITING
 
 from neptune_airflow.operators.neptune_ml import NeptuneMLCreateEndpointOperator, NeptuneMLDeleteEndpointOperator
 
@@ -21,14 +22,14 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    default_args={"deferrable": True, "waiter_delay": "{{ params.poll_seconds }}"},
+    default_args=WAITING,
     params={
         "ml_model_training_job_id": Param(type="string", minLength=1, description="The training whose model scores"),
         "nodes": Param(["customer-1", "customer-2"], type="array", minItems=1, description="Ids of the nodes to score"),
         "property": Param("segment", type="string", description="The property that the model predicts"),
         "scores_s3_uri": Param("s3://neptune-ml/scores", type="string", description="Where the scores are written"),
         "instance_type": Param("ml.m5.xlarge", type="string"),
-        "poll_seconds": Param(30, type="number", exclusiveMinimum=0, description="Seconds between two looks at a job"),
+        **POLL_SECONDS,
     },
     tags=["neptune-ml"],
     doc_md=__doc__,

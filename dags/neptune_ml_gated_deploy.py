@@ -10,6 +10,7 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, Param, task
+from neptune_ml_settings import EXPORT, PARAMS, WAITING
 
 from neptune_airflow.metrics import metric
 from neptune_airflow.operators.neptune_ml import NeptuneMLCreateEndpointOperator
@@ -28,43 +29,17 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params={
-        "s3_base": Param("s3://neptune-ml", type="string", description="Where everything is written"),
-        "cluster": Param("local", type="string", description="The cluster's endpoint, for the export"),
-        "export_options": Param(
-            {
-                "neptune_ml": {
-                    "targets": [
-                        {
-                            "node": "customer",
-                            "property": "segment",
-                            "type": "classification",
-                            "split_rate": [0.7, 0.1, 0.2],
-                        }
-                    ]
-                }
-            },
-            type="object",
-            description="additionalParams of the export: what to learn",
-        ),
+        **PARAMS,
         "endpoint_id": Param("neptune-ml-gated", type="string", description="The endpoint, made if need be"),
         "metric": Param("acc", type="string", description="What is compared, by its name in AWS's files"),
         "threshold": Param(0.8, type="number", description="What a model must reach"),
         "larger_is_better": Param(True, type="boolean", description="False for errors, such as mse"),
-        "poll_seconds": Param(30, type="number", exclusiveMinimum=0, description="Seconds between two looks at a job"),
     },
     tags=["neptune-ml"],
     doc_md=__doc__,
 ):
-    waiting = {"deferrable": True, "waiter_delay": "{{ params.poll_seconds }}"}
     pipeline = neptune_ml_pipeline(
-        NeptuneMLPipelineOptions(
-            s3_base="{{ params.s3_base }}",
-            export={
-                "params": {"endpoint": "{{ params.cluster }}", "profile": "neptune_ml"},
-                "additional_params": "{{ params.export_options | tojson }}",
-            },
-            common=waiting,
-        )
+        NeptuneMLPipelineOptions(s3_base="{{ params.s3_base }}", export=EXPORT, common=WAITING)
     )
 
     @task
@@ -90,7 +65,7 @@ with DAG(
         endpoint_id="{{ params.endpoint_id }}",
         update="auto",
         ml_model_training_job_id=pipeline.train.output["id"],
-        **waiting,
+        **WAITING,
     )
 
     @task
@@ -102,15 +77,12 @@ with DAG(
     gate = good_enough(value)
     gate >> keep()
     if ApprovalOperator:
-        (
-            gate
-            >> ApprovalOperator(
-                task_id="approve",
-                subject="Deploy the new model to {{ params.endpoint_id }}?",
-                body="{{ params.metric }} is {{ ti.xcom_pull(task_ids='measure') }}.",
-            )
-            >> deploy
+        approve = ApprovalOperator(
+            task_id="approve",
+            subject="Deploy the new model to {{ params.endpoint_id }}?",
+            body="{{ params.metric }} is {{ ti.xcom_pull(task_ids='measure') }}.",
         )
+        gate >> approve >> deploy
     else:
         gate >> deploy
     deploy >> in_service(value)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, Param, task
+from neptune_ml_settings import EXPORT, PARAMS, WAITING
 
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import (
@@ -31,40 +32,16 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args={"deferrable": True, "waiter_delay": "{{ params.poll_seconds }}"},
+    default_args=WAITING,
     params={
-        "s3_base": Param("s3://neptune-ml", type="string", description="Where everything is written"),
-        "cluster": Param("local", type="string", description="The cluster's endpoint, for the export"),
-        "export_options": Param(
-            {
-                "neptune_ml": {
-                    "targets": [
-                        {
-                            "node": "customer",
-                            "property": "segment",
-                            "type": "classification",
-                            "split_rate": [0.7, 0.1, 0.2],
-                        }
-                    ]
-                }
-            },
-            type="object",
-            description="additionalParams of the export: what to learn",
-        ),
+        **PARAMS,
         "endpoint_id": Param("neptune-ml-incremental", type="string", description="The endpoint, made if need be"),
         "full": Param(False, type="boolean", description="Process from scratch and train: needed after deletions"),
-        "poll_seconds": Param(30, type="number", exclusiveMinimum=0, description="Seconds between two looks at a job"),
     },
     tags=["neptune-ml"],
     doc_md=__doc__,
 ):
-    export = NeptuneExportOperator(
-        task_id="export",
-        command="export-pg",
-        output_s3_path="{{ params.s3_base }}/export",
-        params={"endpoint": "{{ params.cluster }}", "profile": "neptune_ml"},
-        additional_params="{{ params.export_options | tojson }}",
-    )
+    export = NeptuneExportOperator(task_id="export", **EXPORT)
 
     @task
     def build_on(ti: Any = None, dag_run: Any = None, params: Any = None) -> str:

@@ -1,13 +1,10 @@
-"""Export a Neptune graph, process it, train a model on it: Neptune ML end to end, waiting in the triggerer.
-
-On AWS, the connection ``aws_default`` says where the cluster and the export service are (see the README), and the
-params below say the rest. Against the local service both are right as they are.
-"""
+"""Export a Neptune graph, process it, train a model on it: Neptune ML end to end, waiting in the triggerer."""
 
 from __future__ import annotations
 
 import pendulum
 from airflow.sdk import DAG, Param
+from neptune_ml_settings import EXPORT, PARAMS, WAITING
 
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator, NeptuneMLModelTrainingOperator
@@ -19,42 +16,18 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args={"deferrable": True, "waiter_delay": "{{ params.poll_seconds }}"},
+    default_args=WAITING,
     params={
-        "s3_base": Param("s3://neptune-ml", type="string", description="Where everything is written"),
-        "cluster": Param("local", type="string", description="The cluster's endpoint, for the export"),
-        "export_options": Param(
-            {
-                "neptune_ml": {
-                    "targets": [
-                        {
-                            "node": "customer",
-                            "property": "segment",
-                            "type": "classification",
-                            "split_rate": [0.7, 0.1, 0.2],
-                        }
-                    ]
-                }
-            },
-            type="object",
-            description="additionalParams of the export: what to learn",
-        ),
+        **PARAMS,
         "sagemaker_iam_role_arn": Param(None, type=["null", "string"], description="None: the cluster's role"),
         "neptune_iam_role_arn": Param(None, type=["null", "string"], description="None: the cluster's role"),
         "training_instance_type": Param("ml.g5.2xlarge", type="string"),
         "training_jobs": Param(2, type="integer", minimum=1, maximum=500, description="Models to train"),
-        "poll_seconds": Param(30, type="number", exclusiveMinimum=0, description="Seconds between two looks at a job"),
     },
     tags=["neptune-ml"],
     doc_md=__doc__,
 ):
-    export = NeptuneExportOperator(
-        task_id="export",
-        command="export-pg",
-        output_s3_path="{{ params.s3_base }}/export",
-        params={"endpoint": "{{ params.cluster }}", "profile": "neptune_ml"},
-        additional_params="{{ params.export_options | tojson }}",
-    )
+    export = NeptuneExportOperator(task_id="export", **EXPORT)
     roles = {
         "sagemaker_iam_role_arn": "{{ params.sagemaker_iam_role_arn }}",
         "neptune_iam_role_arn": "{{ params.neptune_iam_role_arn }}",

@@ -8,7 +8,8 @@ alias ``neptune_ml_processed_data`` gets an asset besides for the S3 location, w
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Asset, AssetAlias, Param
+from airflow.sdk import DAG, Asset, AssetAlias
+from neptune_ml_settings import EXPORT, PARAMS, POLL_SECONDS, S3_BASE, WAITING
 
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator, NeptuneMLModelTrainingOperator
@@ -18,9 +19,6 @@ LOCATIONS = AssetAlias("neptune_ml_processed_data")
 MODEL = Asset(name="neptune_ml_model", uri="neptune-ml://model")
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
-S3_BASE = Param("s3://neptune-ml", type="string", description="Where everything is written")
-POLL_SECONDS = Param(30, type="number", exclusiveMinimum=0, description="Seconds between two looks at a job")
-WAITING = {"deferrable": True, "waiter_delay": "{{ params.poll_seconds }}"}
 
 with DAG(
     dag_id="neptune_ml_new_data",
@@ -30,37 +28,11 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=WAITING,
-    params={
-        "s3_base": S3_BASE,
-        "cluster": Param("local", type="string", description="The cluster's endpoint, for the export"),
-        "export_options": Param(
-            {
-                "neptune_ml": {
-                    "targets": [
-                        {
-                            "node": "customer",
-                            "property": "segment",
-                            "type": "classification",
-                            "split_rate": [0.7, 0.1, 0.2],
-                        }
-                    ]
-                }
-            },
-            type="object",
-            description="additionalParams of the export: what to learn",
-        ),
-        "poll_seconds": POLL_SECONDS,
-    },
+    params=PARAMS,
     tags=["neptune-ml"],
     doc_md=__doc__,
 ):
-    export = NeptuneExportOperator(
-        task_id="export",
-        command="export-pg",
-        output_s3_path="{{ params.s3_base }}/export",
-        params={"endpoint": "{{ params.cluster }}", "profile": "neptune_ml"},
-        additional_params="{{ params.export_options | tojson }}",
-    )
+    export = NeptuneExportOperator(task_id="export", **EXPORT)
     process = NeptuneMLDataProcessingOperator(
         task_id="process",
         input_data_s3_location=export.output["output_s3_uri"],
@@ -77,7 +49,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=WAITING,
-    params={"s3_base": S3_BASE, "poll_seconds": POLL_SECONDS},
+    params={**S3_BASE, **POLL_SECONDS},
     tags=["neptune-ml"],
     doc_md=__doc__,
 ):

@@ -220,7 +220,9 @@ for dag in bag.dags.values():
     assert dag.doc_md and dag.description and "neptune-ml" in dag.tags, dag.dag_id
     print(dag.dag_id, [task.task_id for task in dag.topological_sort()])
 """
-    output = _run(airflow, "-c", "import sys" + code, str(PROJECT / "dags"))
+    dags = str(PROJECT / "dags")
+    path = os.pathsep.join([dags, airflow["PYTHONPATH"]])  # as Airflow has its folder of DAGs on its path
+    output = _run({**airflow, "PYTHONPATH": path}, "-c", "import sys" + code, dags)
     assert "neptune_ml_pipeline ['export', 'process', 'train']" in output
     assert "neptune_ml_submit_and_sense ['export', 'submit', 'wait', 'train']" in output
     for name in ("incremental", "gated_deploy", "new_data", "train_on_new_data", "batch_scoring"):
