@@ -12,11 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from neptune_airflow.local.training.links.scores import SCORES, TINY, Rows, turned
+from neptune_airflow.local.training.links.scores import BLOCK, SCORES, TINY, Rows, turned
 from neptune_airflow.local.training.problem import Mask
-
-# Entries of RotatE's [queries, candidates, numbers] that are worked on at once: they should fit a cache.
-BLOCK = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -111,8 +108,8 @@ def _complex_pairs(query: Rows, rows: Rows, _: Rows, slope: Rows) -> tuple[Rows,
 def _complex_table(query: Rows, rows: Rows, _: Rows, slope: Rows) -> tuple[Rows, Rows]:
     by_query, by_rows = np.empty_like(query), np.zeros_like(rows)
     half = query.shape[1] // 2
-    step = max(BLOCK // max(rows.shape[0] * half, 1), 1)
     real_rows, imaginary_rows = np.ascontiguousarray(rows[:, :half]), np.ascontiguousarray(rows[:, half:])
+    step = max(BLOCK // max(real_rows.size, 1), 1)
     for start in range(0, len(query), step):
         block = slice(start, start + step)
         real = query[block, None, :half] - real_rows

@@ -25,6 +25,8 @@ Rows = NDArray[np.floating[Any]]
 
 # A distance that is exactly 0 has no slope.
 TINY = 1e-12
+# Entries of RotatE's [queries, rows, numbers] that are worked on at once: they should fit a cache.
+BLOCK = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,17 @@ def _distance_table(query: Rows, rows: Rows) -> Rows:
 
 
 def _complex_distance_table(query: Rows, rows: Rows) -> Rows:
-    # A query at a time: [rows, d] fits a cache, [queries, rows, d] may not fit the memory.
-    return np.stack([_complex_distances(one, rows) for one in query]) if len(query) else np.empty((0, len(rows)))
+    made = np.empty((len(query), len(rows)), dtype=np.result_type(query, rows))
+    half = query.shape[1] // 2
+    real_rows, imaginary_rows = np.ascontiguousarray(rows[:, :half]), np.ascontiguousarray(rows[:, half:])
+    step = max(BLOCK // max(real_rows.size, 1), 1)
+    for start in range(0, len(query), step):
+        block = slice(start, start + step)
+        real = query[block, None, :half] - real_rows
+        imaginary = query[block, None, half:] - imaginary_rows
+        np.sqrt(real * real + imaginary * imaginary, out=real)
+        made[block] = -real.sum(axis=2)
+    return made
 
 
 _DISTMULT = Score(
