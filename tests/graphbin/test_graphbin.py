@@ -122,6 +122,26 @@ def test_there_and_back(graph: Graph) -> None:
     assert Layout(content).file()["types"] == sorted(graph.nodes)
 
 
+@given(graphs())
+def test_a_view_reads_the_same(tmp_path_factory: pytest.TempPathFactory, graph: Graph) -> None:
+    path = tmp_path_factory.mktemp("view") / "graph.bin"
+    path.write_bytes(written(graph))
+    assert same(graphbin.view(path), graph)
+
+
+def test_a_view_stays_when_its_file_goes_and_does_not_read_past_it(tmp_path: Path) -> None:
+    path, content = tmp_path / "graph.bin", written(tiny())
+    path.write_bytes(content)
+    found = graphbin.view(path)
+    path.unlink()
+    assert found.node_data["a"]["x"].tolist() == [[1.5], [2.5], [3.5]]
+    assert not found.node_data["a"]["x"].flags.writeable
+    for length in (0, HEADER_USED, HEADER + 40, len(content) - 33):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"graph.bin, byte \d+: the file ends \d+ bytes early"):
+            graphbin.view(path)
+
+
 def test_slices_and_foreign_byte_order_are_written_as_they_read() -> None:
     table = np.arange(12, dtype=">i4").reshape(3, 4)
     graph = Graph({"a": 3}, {"a": {"even": table[:, ::2]}}, [])
