@@ -13,6 +13,8 @@ from neptune_airflow.local import refusals
 from neptune_airflow.local.refusals import Refusal
 
 DAY = 86_400
+DEFAULT_TRIALS = 2
+"""SageMaker training jobs of a training that asks for no number."""
 SAGEMAKER_MAX_RUNTIME = 777_600
 SAGEMAKER_MAX_VOLUME = 16_384
 SAGEMAKER_MAX_INSTANCES = 1_000

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from neptune_airflow.local.kinds import DAY, Kind
+from neptune_airflow.local.kinds import DAY, DEFAULT_TRIALS, Kind
 from neptune_airflow.local.refusals import (
     ALREADY_ENDED,
     DUPLICATE_ID,
@@ -135,9 +135,6 @@ class Job:
         """When it was accepted, in epoch milliseconds."""
         return int(self.created.timestamp() * 1000)
 
-
-DEFAULT_TRIALS = 2
-"""SageMaker training jobs of a training that asks for no number."""
 
 Listener = Callable[[Job, State], None]
 

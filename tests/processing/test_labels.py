@@ -143,8 +143,20 @@ def test_link_prediction_masks_edges_and_their_reverses(tmp_path: Path, labelled
     assert masks(reverse.data) == [[], [], []]
     assert (reverse.rows.tolist(), reverse.cols.tolist()) == (forward.cols.tolist(), forward.rows.tolist())
     assert (reverse.source, reverse.dest) == ("a", "a")
-    assert output.result["task"] == {"type": "link_prediction", "model": "rgcn", "metric": "mrr", "multilabel": False}
+    assert output.result["task"] == {"type": "link_prediction", "model": "transe", "metric": "mrr", "multilabel": False}
     assert output.info["label_map"] == output.info["label_properties"] == {}
+
+
+@pytest.mark.parametrize(
+    ("features", "request_", "model"),
+    [([], {}, "transe"), ([("x", "numerical", {})], {}, "rgcn"), ([], {"modelType": "heterogeneous"}, "rgcn")],
+)
+def test_links_between_nodes_of_which_nothing_is_known_are_for_knowledge_graph_models(
+    tmp_path: Path, features: list[Any], request_: dict[str, str], model: str
+) -> None:
+    files = {"nodes/a.csv": "~id,x\nn1,1\nn2,2\n", "edges/e.csv": "~from,~to\nn1,n2\nn2,n1\n"}
+    output = process(export(tmp_path / "in", files, [node(*features)], [edge()]), tmp_path / "out", **request_)
+    assert output.result["task"]["model"] == model
 
 
 def test_only_the_labelled_edge_types_are_targets(tmp_path: Path) -> None:

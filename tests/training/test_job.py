@@ -78,7 +78,7 @@ def test_result_holds_the_metric_of_every_model(result: tuple[dict[str, Any], Pa
         assert reached > max(values.values()) + 0.2
         assert any(line.startswith(f"{split} acc: rgcn {reached:.4f}, majority") for line in log)
     assert [sum(line.startswith(f"trial {number}: valid acc") for line in log) for number in (1, 2)] == [1, 1]
-    assert any("names hyperparameters that this full-batch model ignores: batch-size" in line for line in log)
+    assert any("names hyperparameters that this model ignores: batch-size" in line for line in log)
 
 
 def test_writes_all_files_by_awss_names(result: tuple[dict[str, Any], Path]) -> None:

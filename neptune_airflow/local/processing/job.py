@@ -69,7 +69,7 @@ def _run(step: Step, folder: Path) -> dict[str, Any]:
     work.notes = report.warnings
     with report.stage("configuration"):
         configuration, task = _configure(step, work, name)
-        model, others = _models(step.request.get("modelType") or "heterogeneous", task)
+        model, others = _models(step.request.get("modelType") or _model_type(configuration, task), task)
         if previous := step.inputs.get("previous"):
             step.log(f"taking over encodings, node numbers and splits from {previous}")
             work.previous = state.load(step.store, previous, folder)
@@ -104,6 +104,12 @@ def _configure(step: Step, work: Work, name: str) -> tuple[Configuration, str]:
         work.note(f"{name}: {text}")
     step.log(f"{name}: {len(configuration.nodes)} node files, {len(configuration.edges)} edge files, task {task}")
     return configuration, task
+
+
+def _model_type(configuration: Configuration, task: str) -> str:
+    """Infer it as Neptune does: links between nodes of which nothing else is known are for knowledge graph models."""
+    plain = task == LINK_PREDICTION and not any(entry.features for entry in configuration.nodes)
+    return "kge" if plain else "heterogeneous"
 
 
 def _models(model_type: str, task: str) -> tuple[str, tuple[str, ...]]:

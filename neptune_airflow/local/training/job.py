@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from neptune_airflow.local.kinds import DEFAULT_TRIALS
 from neptune_airflow.local.step import Step, StepFailed
 from neptune_airflow.local.store import join
 from neptune_airflow.local.training import artifacts, hyperparameters
@@ -25,7 +26,7 @@ from neptune_airflow.local.training.problem import fetch
 from neptune_airflow.local.training.trials import Result, run_all
 
 SEED = 0
-DEFAULT_TRIALS = DEFAULT_PARALLEL = 2
+DEFAULT_PARALLEL = 2
 SMALL = 0.01
 
 
@@ -96,7 +97,7 @@ def _earlier(step: Step, family: Family, folder: Path) -> Trained | None:
 def _ignored(search: Search) -> list[str]:
     if not search.unused:
         return []
-    return [f"{HPO_FILE} names hyperparameters that this full-batch model ignores: {', '.join(search.unused)}"]
+    return [f"{HPO_FILE} names hyperparameters that this model ignores: {', '.join(search.unused)}"]
 
 
 def _trials(
