@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -105,6 +106,31 @@ if __name__ == "__main__":
         for event in session.query(AssetEvent).filter(AssetEvent.source_run_id == run.run_id):
             print("EVENT", event.asset.uri, event.extra.get("id"), event.extra.get("output_location"))
 """
+LINEAGE_DAG = """
+import pendulum
+from airflow.sdk import DAG
+
+from neptune_airflow.operators.neptune_export import NeptuneExportOperator
+from neptune_airflow.operators.neptune_ml import (
+    NeptuneMLCreateEndpointOperator, NeptuneMLDataProcessingOperator, NeptuneMLModelTrainingOperator
+)
+
+with DAG("lineage", schedule=None, start_date=pendulum.datetime(2026, 1, 1), default_args={"waiter_delay": 0.1}) as dag:
+    export = NeptuneExportOperator(task_id="export", command="export-pg", output_s3_path="s3://neptune-ml/e")
+    process = NeptuneMLDataProcessingOperator(
+        task_id="process",
+        input_data_s3_location=export.output["output_s3_uri"],
+        processed_data_s3_location="s3://neptune-ml/out",
+        deferrable=True,
+    )
+    train = NeptuneMLModelTrainingOperator(
+        task_id="train", data_processing_job_id=process.output["id"], train_model_s3_location="s3://neptune-ml/m"
+    )
+    serve = NeptuneMLCreateEndpointOperator(task_id="serve", ml_model_training_job_id=train.output["id"])
+
+if __name__ == "__main__":
+    dag.test()
+"""
 SCORING_DAG = """
 import pendulum
 from airflow.sdk import DAG, task
@@ -200,6 +226,31 @@ def test_auto_builds_on_the_same_task_of_an_earlier_run(airflow: dict[str, str],
     assert sorted(_marked(second, "EVENT")) == [f"processed {said}", f"{newest.output_location} {said}"]
     backfilled = _dag_run(airflow, "earlier", EARLIER_DAG, "2026-02-01")
     assert _marked(backfilled, "BUILT") == ["'' ''"]
+
+
+def test_openlineage_is_told_of_the_chain(airflow: dict[str, str], tmp_path: Path, jobs: Any) -> None:
+    events = tmp_path / "events.jsonl"
+    transport = {"type": "file", "log_file_path": str(events), "append": True}
+    told = {**airflow, "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
+    _dag_run(told, "lineage", LINEAGE_DAG)
+    complete = {
+        event["job"]["name"].rpartition(".")[2]: event
+        for event in map(json.loads, events.read_text().splitlines())
+        if event["eventType"] == "COMPLETE" and event["job"]["name"].startswith("lineage.")
+    }
+    ends = {
+        task: [[f"{each['namespace']}/{each['name']}" for each in event[end]] for end in ("inputs", "outputs")]
+        for task, event in complete.items()
+    }
+    (exported,) = ends["export"][1]
+    (processed,) = ends["process"][1]
+    (model,) = ends["train"][1]
+    (served,) = ends["serve"][1]
+    assert exported.startswith("s3://neptune-ml/e/")
+    assert [ends[task][0] for task in ("process", "train", "serve")] == [[exported], [processed], [model]]
+    assert served.startswith("sagemaker://us-east-1/123456789012/endpoint/")
+    query = complete["process"]["run"]["facets"]["externalQuery"]
+    assert query["externalQueryId"].endswith(processed.split("/")[-2])
 
 
 def test_a_failure_between_setup_and_teardown_leaves_no_endpoint(

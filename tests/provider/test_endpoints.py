@@ -18,7 +18,11 @@ from neptune_airflow.errors import (
 from neptune_airflow.local.refusals import RefusedError
 from neptune_airflow.local.registry import Status
 from neptune_airflow.local.server import LocalNeptune
-from neptune_airflow.operators.neptune_ml import NeptuneMLDeleteEndpointOperator, NeptuneMLModelTransformOperator
+from neptune_airflow.operators.neptune_ml import (
+    NeptuneMLDeleteEndpointOperator,
+    NeptuneMLModelTrainingOperator,
+    NeptuneMLModelTransformOperator,
+)
 from neptune_airflow.sensors.neptune_ml import NeptuneMLEndpointSensor, NeptuneMLModelTransformSensor
 from tests.provider.worker import Run, revived
 
@@ -268,3 +272,45 @@ def test_killed_transform_is_cancelled(play: LocalNeptune, trained: str, jobs: J
     run.task.on_kill()
     (started,) = jobs("StartMLModelTransformJob")
     play.wait_for("modeltransform", started["id"], Status.STOPPED)
+
+
+def test_custom_model_is_passed_through(play: LocalNeptune, trained: str) -> None:
+    scripts = {"sourceS3DirectoryPath": "s3://neptune-ml/code", "transformEntryPointScript": "mine.py"}
+    training = NeptuneMLModelTrainingOperator(
+        task_id="custom",
+        data_processing_job_id=trained,
+        train_model_s3_location="s3://neptune-ml/models",
+        model_name="custom",
+        custom_model_training_parameters="{{ scripts | tojson }}",
+        waiter_delay=0.05,
+    )
+    training.render_template_fields({"scripts": {**scripts, "trainingEntryPointScript": "train.py"}})
+    model = Run(training).to_end()
+    request = play.wait_for("modeltraining", model["id"]).request
+    assert request["modelName"] == "custom"
+    assert request["customModelTrainingParameters"] == {**scripts, "trainingEntryPointScript": "train.py"}
+    transform = NeptuneMLModelTransformOperator(
+        task_id="custom-transform",
+        data_processing_job_id=trained,
+        ml_model_training_job_id=model["id"],
+        model_transform_output_s3_location="s3://neptune-ml/transformed",
+        custom_model_transform_parameters=scripts,
+        waiter_delay=0.05,
+    )
+    transformed = Run(transform).to_end()
+    assert play.wait_for("modeltransform", transformed["id"]).request["customModelTransformParameters"] == scripts
+
+
+def test_custom_model_is_refused_by_the_local_service(service: LocalNeptune) -> None:
+    training = NeptuneMLModelTrainingOperator(
+        task_id="custom",
+        endpoint_url=service.endpoint_url,
+        data_processing_job_id="any",
+        train_model_s3_location="s3://neptune-ml/models",
+        custom_model_training_parameters={"sourceS3DirectoryPath": "s3://neptune-ml/code"},
+    )
+    begun = len(service.ledger()["calls"])
+    with pytest.raises(NeptuneMLRequestError, match=r"(?i)custom model"):
+        Run(training).to_end()
+    (call,) = service.ledger()["calls"][begun:]
+    assert not call["accepted"]
