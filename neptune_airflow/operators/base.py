@@ -192,7 +192,7 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         except NeptuneMLJobExistsError as error:
             problem = str(error)
         raise NeptuneMLJobExistsError(
-            f"{self.where}: there is a {self.kind.title} {request['id']!r} already. {problem}\nWhat to do: leave "
+            f"{self.where}: the {self.kind.title} {request['id']!r} exists already. {problem}\nWhat to do: leave "
             f"{self.kind.id_argument} out, and an id is made that is this task's own; or make it unique, for example "
             "with {{ run_id | replace(':', '-') }} and {{ ti.try_number }}."
         )

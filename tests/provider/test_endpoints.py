@@ -122,7 +122,7 @@ def test_retry_takes_the_endpoint_and_a_clear_replaces_it(play: LocalNeptune, en
 def test_update_gives_another_model_and_never_deletes(
     play: LocalNeptune, endpoint: Make, jobs: Jobs, deferrable: bool
 ) -> None:
-    name = f"updated-{deferrable}"
+    name = f"provider-updated-{deferrable}"
     made = endpoint(endpoint_id=name).to_end()
     run = endpoint(endpoint_id=name, update=True, deferrable=deferrable, retries=1)
     updated = run.to_end()
@@ -139,7 +139,7 @@ def test_update_gives_another_model_and_never_deletes(
 def test_update_that_is_rolled_back_fails_and_leaves_the_old_model_in_service(
     play: LocalNeptune, endpoint: Make, jobs: Jobs, deferrable: bool
 ) -> None:
-    name = f"rolled-back-{deferrable}"
+    name = f"provider-rolled-back-{deferrable}"
     endpoint(endpoint_id=name).to_end()
     play.fault("CreateMLEndpoint", fail="the model is broken")
     with pytest.raises(NeptuneMLJobFailedError, match=r"the model is broken|rolled back"):
@@ -149,19 +149,19 @@ def test_update_that_is_rolled_back_fails_and_leaves_the_old_model_in_service(
 
 
 def test_killed_update_is_left_to_end(play: LocalNeptune, endpoint: Make, jobs: Jobs) -> None:
-    endpoint(endpoint_id="left-alone").to_end()
+    endpoint(endpoint_id="provider-left-alone").to_end()
     play.fault("CreateMLEndpoint", never_ends=True)
-    run = endpoint(endpoint_id="left-alone", update=True, deferrable=True)
+    run = endpoint(endpoint_id="provider-left-alone", update=True, deferrable=True)
     assert revived(run.deferred().trigger).cancel_on_kill is False
     with pytest.raises(NeptuneMLTimeoutError):
         run.call("resume_execution", "__fail__", {"error": "Trigger timeout"}, run.context)
     assert jobs("DeleteMLEndpoint") == []
-    assert statuses(play, "left-alone") == "Updating"
+    assert statuses(play, "provider-left-alone") == "Updating"
 
 
 def test_worker_dies_after_it_has_sent_an_update(play: LocalNeptune, endpoint: Make, jobs: Jobs) -> None:
-    endpoint(endpoint_id="sent-once").to_end()
-    run = endpoint(endpoint_id="sent-once", update=True, deferrable=True, retries=1)
+    endpoint(endpoint_id="provider-sent-once").to_end()
+    run = endpoint(endpoint_id="provider-sent-once", update=True, deferrable=True, retries=1)
     run.deferred()
     run.next_try()
     assert run.to_end()["status"] == "InService"
@@ -169,9 +169,9 @@ def test_worker_dies_after_it_has_sent_an_update(play: LocalNeptune, endpoint: M
 
 
 def test_lost_answer_to_an_update(play: LocalNeptune, endpoint: Make, jobs: Jobs) -> None:
-    before = endpoint(endpoint_id="lost-answer").to_end()
+    before = endpoint(endpoint_id="provider-lost-answer").to_end()
     play.fault("CreateMLEndpoint", drop="after")
-    updated = endpoint(endpoint_id="lost-answer", update=True).to_end()
+    updated = endpoint(endpoint_id="provider-lost-answer", update=True).to_end()
     assert updated["configuration"] != before["configuration"]
     assert len(jobs("CreateMLEndpoint")) == 2
 
@@ -179,8 +179,8 @@ def test_lost_answer_to_an_update(play: LocalNeptune, endpoint: Make, jobs: Jobs
 def test_auto_creates_where_there_is_none_and_updates_where_there_is(
     play: LocalNeptune, endpoint: Make, jobs: Jobs
 ) -> None:
-    made = endpoint(endpoint_id="auto", update="auto").to_end()
-    updated = endpoint(endpoint_id="auto", update="auto").to_end()
+    made = endpoint(endpoint_id="provider-auto", update="auto").to_end()
+    updated = endpoint(endpoint_id="provider-auto", update="auto").to_end()
     assert made["status"] == updated["status"] == "InService"
     assert made["configuration"] != updated["configuration"]
     assert len(jobs("CreateMLEndpoint")) == 2
@@ -189,30 +189,30 @@ def test_auto_creates_where_there_is_none_and_updates_where_there_is(
 def test_auto_makes_a_failed_endpoint_anew(play: LocalNeptune, endpoint: Make) -> None:
     play.fault("CreateMLEndpoint", fail="no capacity")
     with pytest.raises(NeptuneMLJobFailedError):
-        endpoint(endpoint_id="phoenix", cancel_on_kill=False).to_end()
-    assert statuses(play, "phoenix") == "Failed"
-    assert endpoint(endpoint_id="phoenix", update="auto").to_end()["status"] == "InService"
+        endpoint(endpoint_id="provider-phoenix", cancel_on_kill=False).to_end()
+    assert statuses(play, "provider-phoenix") == "Failed"
+    assert endpoint(endpoint_id="provider-phoenix", update="auto").to_end()["status"] == "InService"
 
 
 def test_killed_auto_deletes_only_what_it_has_created(play: LocalNeptune, endpoint: Make) -> None:
     play.fault("CreateMLEndpoint", never_ends=True)
-    run = endpoint(endpoint_id="auto-killed", update="auto", deferrable=True)
+    run = endpoint(endpoint_id="provider-auto-killed", update="auto", deferrable=True)
     assert revived(run.deferred().trigger).cancel_on_kill is True
     with pytest.raises(NeptuneMLTimeoutError):
         run.call("resume_execution", "__fail__", {"error": "Trigger timeout"}, run.context)
-    assert is_gone(play, "auto-killed")
+    assert is_gone(play, "provider-auto-killed")
 
 
 def test_update_of_an_endpoint_that_does_not_exist(endpoint: Make, jobs: Jobs) -> None:
     with pytest.raises(NeptuneMLJobNotFoundError, match="create it first, or set update='auto'"):
-        endpoint(endpoint_id="nowhere", update=True).to_end()
+        endpoint(endpoint_id="provider-nowhere", update=True).to_end()
     assert jobs("CreateMLEndpoint") == []
 
 
 def test_given_id_that_exists(endpoint: Make, jobs: Jobs) -> None:
-    endpoint(endpoint_id="taken").to_end()
+    endpoint(endpoint_id="provider-taken").to_end()
     with pytest.raises(NeptuneMLJobExistsError, match="leave endpoint_id out"):
-        endpoint(endpoint_id="taken").to_end()
+        endpoint(endpoint_id="provider-taken").to_end()
     assert jobs("DeleteMLEndpoint") == []
 
 
