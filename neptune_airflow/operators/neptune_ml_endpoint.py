@@ -44,7 +44,7 @@ class NeptuneMLCreateEndpointOperator(NeptuneMLJobOperator):
     :param endpoint_id: an id of your own, 1 to 48 letters, digits or hyphens. Without ``update`` an endpoint with this
         id that exists already is an error; leave it out there where you can.
     :param update: True gives the endpoint ``endpoint_id``, which must exist, this model. ``"auto"`` does so where it
-        exists, and else creates it.
+        exists, and else creates it; one that has failed, and so serves nothing, it deletes and makes anew.
     :param model_name: ``rgcn``, ``transe``, ``distmult``, ``rotate`` or ``custom``; by default what was trained.
     :param instance_type: such as ``ml.m5.xlarge``; by default one that is big enough.
     :param instance_count: how many instances serve; by default 1.
