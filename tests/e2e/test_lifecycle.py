@@ -132,6 +132,9 @@ def scheduled(tmp_path: Path) -> Iterator[Stack]:
     dags = tmp_path / "dags"
     dags.mkdir()
     copy_dags(dags)
+    # A run that nobody triggers is not told to look at its jobs every second.
+    settings = dags / "neptune_ml_settings.py"
+    settings.write_text(settings.read_text().replace("Param(30, ", "Param(1, "))
     with Stack(tmp_path / "home", dags, scheduled=True) as started:
         yield started
     assert running(tmp_path / "home") == []
