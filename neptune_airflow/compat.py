@@ -72,7 +72,7 @@ def recall(context: Context, key: str) -> dict[str, Any] | None:
     return value or None
 
 
-def own_xcom(context: Context, key: str) -> Any:
+def own_xcom(context: Context | Mapping[str, Any], key: str) -> Any:
     """Read an XCom of this task instance; a mapped one would be given a sibling's without its own index."""
     ti = context["ti"]
     return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from neptune_airflow.compat import own_xcom
 from neptune_airflow.errors import NeptuneMLError
 from neptune_airflow.jobs import KINDS, Job, JobKind
 from neptune_airflow.parameters import AUTO, Parameter, is_absent, is_templated
@@ -47,24 +48,24 @@ class Lineage:
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Give what was read, the outputs of earlier jobs too, and what was written."""
-        del task_instance
-        return self._lineage([*self._read_from_s3(), *self._read_from_jobs()], self._finished)
+        return self._lineage([*self._read_from_s3(), *self._read_from_jobs(task_instance)], self._finished)
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Give what was read; a failed job's output is none."""
-        del task_instance
-        return self._lineage([*self._read_from_s3(), *self._read_from_jobs()])
+        return self._lineage([*self._read_from_s3(), *self._read_from_jobs(task_instance)])
 
     def _read_from_s3(self) -> list[str]:
         given = (getattr(self, each.name) for each in self.parameters if each.source)
         return [uri for uri in given if isinstance(uri, str) and not is_templated(uri)]
 
-    def _read_from_jobs(self) -> list[str]:
+    def _read_from_jobs(self, task_instance: Any) -> list[str]:
         """Ask where the jobs that this one was given wrote to; lineage without one of them is better than none."""
         uris = []
         for each in self.parameters:
             job_id = getattr(self, each.name)
-            if not each.refers_to or is_absent(job_id) or job_id == AUTO or is_templated(job_id):
+            if job_id == AUTO and each.auto:
+                job_id = own_xcom({"ti": task_instance}, each.name)
+            if not each.refers_to or is_absent(job_id) or is_templated(job_id):
                 continue
             try:
                 uris.append(asset_uri(self.hook.describe_job(KINDS[each.refers_to], job_id)))

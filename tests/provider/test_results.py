@@ -127,6 +127,14 @@ def test_lineage_runs_from_the_export_to_the_endpoint(process: Make, train: Make
     assert names(told.outputs) == [f"sagemaker://us-east-1/123456789012/endpoint/{served['name']}"]
 
 
+def test_lineage_of_an_incremental_run_names_what_it_builds_on(play: LocalNeptune, process: Make, trained: str) -> None:
+    run = process(previous_data_processing_job_id="auto")
+    run.ti.earlier = {"id": trained}
+    run.to_end()
+    told = run.task.get_openlineage_facets_on_complete(run.ti)  # type: ignore[attr-defined]
+    assert names(told.inputs) == ["s3://neptune-ml/in", play.wait_for("dataprocessing", trained).output_location]
+
+
 def test_lineage_of_a_failure_has_inputs_and_no_output(process: Make) -> None:
     run = process("fail")
     with pytest.raises(Exception, match="no value for 'age'"):
