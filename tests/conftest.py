@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 _HOME = tempfile.TemporaryDirectory(prefix="neptune-airflow-")
 os.environ["AIRFLOW_HOME"] = _HOME.name
@@ -37,6 +38,19 @@ def play() -> Iterator[LocalNeptune]:
         settings = Settings(steps=dict.fromkeys(STEPS, "play_step"), grace=0.3, parallel_jobs=4, custom_models=True)
         with LocalNeptune(settings) as running:
             yield running
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of an AWS that is moto alone, with credentials for it in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        yield "http://{}:{}".format(*server.get_host_and_port())
+    finally:
+        server.stop()
 
 
 @pytest.fixture(autouse=True)

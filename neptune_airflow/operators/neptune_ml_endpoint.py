@@ -15,6 +15,7 @@ from neptune_airflow import jobs
 from neptune_airflow import parameters as api
 from neptune_airflow.compat import recall, remember
 from neptune_airflow.errors import (
+    NeptuneMLError,
     NeptuneMLJobNotFoundError,
     NeptuneMLParameterError,
     NeptuneMLUnavailableError,
@@ -132,22 +133,16 @@ class NeptuneMLCreateEndpointOperator(NeptuneMLJobOperator):
         try:
             self.hook.start_job(self.kind, request)
         except NeptuneMLUnavailableError as error:
-            if not error.maybe_done or not self._shows(existing):
+            if not error.maybe_done or not _shows_update(self._ask(existing.id), existing):
                 raise
         until = time.monotonic() + SHOWS_WITHIN
-        while not self._shows(existing) and time.monotonic() < until:
+        while not _shows_update(now := self._ask(existing.id), existing) and time.monotonic() < until:
             self._sleep(min(self._delay(), 5))
-        described = self._ask(existing.id)
-        return described if isinstance(described, Job) else Job(self.kind.name, existing.id)
-
-    def _shows(self, before: Job) -> bool:
-        """Say whether an endpoint is seen to be updated, or to have been."""
-        now = self._ask(before.id)
-        return isinstance(now, Job) and (now.phase is Phase.ACTIVE or now.configuration != before.configuration)
+        return now if isinstance(now, Job) else Job(self.kind.name, existing.id)
 
     def _remember(self, context: Context, before: Job) -> None:
-        number = Attempt.of(context["ti"], self.retries or 0).try_number
-        remember(context, _DEPLOYED, {"id": before.id, "try": number, "configuration": before.configuration or ""})
+        kept = {"id": before.id, "try": context["ti"].try_number, "configuration": before.configuration or ""}
+        remember(context, _DEPLOYED, kept)
 
     def _sent_before(self, context: Context, endpoint: Job) -> str | None:
         """Give the configuration that an endpoint had before this attempt changed or, then empty, created it."""
@@ -163,6 +158,11 @@ class NeptuneMLCreateEndpointOperator(NeptuneMLJobOperator):
             reason = f"the update was rolled back: it still serves the configuration {before!r}"
             job = replace(job, status="RollingBack", failure_reason=job.failure_reason or reason)
         return super()._finish(context, job)
+
+
+def _shows_update(now: Job | NeptuneMLError, before: Job) -> bool:
+    """Say whether an endpoint is seen to be updated, or to have been."""
+    return isinstance(now, Job) and (now.phase is Phase.ACTIVE or now.configuration != before.configuration)
 
 
 class NeptuneMLDeleteEndpointOperator(NeptuneMLJobOperator):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from neptune_airflow.local.export.job import run
 from neptune_airflow.local.step import Step, StepFailed
@@ -17,24 +15,12 @@ from neptune_airflow.local.store import Store
 REQUEST = {"command": "export-pg", "params": {"profile": "neptune_ml"}}
 
 
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        yield "http://{}:{}".format(*server.get_host_and_port())
-    finally:
-        server.stop()
-
-
-def test_from_s3_to_s3(endpoint: str) -> None:
-    s3: Any = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+def test_from_s3_to_s3(aws: str) -> None:
+    s3: Any = boto3.client("s3", endpoint_url=aws, region_name="us-east-1")
     s3.create_bucket(Bucket="shop")
     s3.put_object(Bucket="shop", Key="graph/n.csv", Body=b"~id,~label,p:Int\na,A,1\nb,B,2\n")
     s3.put_object(Bucket="shop", Key="graph/e.csv", Body=b"~id,~from,~to,~label\ne,a,b,to\n")
-    step = partial(Step, "id", "name", REQUEST, "s3://shop/out/1", Store(endpoint), log=lambda line: None)
+    step = partial(Step, "id", "name", REQUEST, "s3://shop/out/1", Store(aws), log=lambda line: None)
     result = run(step(inputs={"graph": "s3://shop/graph/"}))
     keys = {item["Key"] for item in s3.list_objects_v2(Bucket="shop", Prefix="out/1/")["Contents"]}
     assert keys == {f"out/1/{file}" for file in result["files"]}

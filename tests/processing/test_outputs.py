@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 from small_exports import SAMPLES, OnlyPlainThings, Output, edge, export, node, process
 
 from neptune_airflow.local import graphbin
@@ -275,33 +273,21 @@ def test_a_pickle_that_names_anything_is_not_read() -> None:
         infopickle.read(pickle.dumps(print))
 
 
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        yield "http://{}:{}".format(*server.get_host_and_port())
-    finally:
-        server.stop()
-
-
-def test_from_s3_to_s3(endpoint: str, tmp_path: Path) -> None:
+def test_from_s3_to_s3(aws: str, tmp_path: Path) -> None:
     files = {"nodes/a.csv": "~id,x\nn1,1\nn2,3\n", "edges/%28a%29-knows-%28a%29.csv": "~from,~to\nn1,n2\n"}
     edges = [edge(file="edges/%28a%29-knows-%28a%29.csv")]
     source = export(tmp_path / "in", files, [node(("x", "numerical", {}))], edges)
-    s3: Any = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    s3: Any = boto3.client("s3", endpoint_url=aws, region_name="us-east-1")
     s3.create_bucket(Bucket="graphs")
     for path in source.rglob("*.*"):
         s3.upload_file(str(path), "graphs", f"export/{path.relative_to(source)}")
     request = {"inputDataS3Location": "s3://graphs/export/", "configFileName": ""}
     outputs = ["s3://graphs/out/1", "s3://graphs/out/2"]
     for output, inputs in zip(outputs, ({}, {"previous": outputs[0]}), strict=True):
-        run(Step("id", "name", request, output, Store(endpoint), inputs, lambda line: None))
+        run(Step("id", "name", request, output, Store(aws), inputs, lambda line: None))
         found = s3.list_objects_v2(Bucket="graphs", Prefix=output.removeprefix("s3://graphs/"))["Contents"]
         assert {f"s3://graphs/{item['Key']}" for item in found} == {f"{output}/{name}" for name in FILES}
     with pytest.raises(StepFailed, match=r"no such configuration in s3://graphs/nowhere"):
-        run(Step("id", "name", request | {"inputDataS3Location": "s3://graphs/nowhere"}, outputs[0], Store(endpoint)))
+        run(Step("id", "name", request | {"inputDataS3Location": "s3://graphs/nowhere"}, outputs[0], Store(aws)))
     content = s3.get_object(Bucket="graphs", Key="out/2/graph.bin")["Body"].read()
     assert graphbin.read(io.BytesIO(content)).node_data["a"]["x"].tolist() == [[0], [1]]

@@ -19,6 +19,7 @@ from neptune_airflow.local.training.metrics import CLASS_METRICS, METRICS, Metri
 from neptune_airflow.local.training.problem import Problem
 from neptune_airflow.local.training.settings import NAMES, Settings, settings
 from neptune_airflow.local.training.tasks import TASKS
+from tests.training.slopes import slopes
 
 
 def loaded(folder: Path, graph: Graph, about: dict[str, Any], task: str = "node_class") -> Problem:
@@ -67,15 +68,7 @@ def test_gradient_is_that_of_finite_differences(tmp_path: Path, many: bool, node
     assert set(grads) == set(weights)
     assert ("ids/town" in weights, "ids/club" in weights) == (node_ids, True)
     for name, table in weights.items():
-        slopes = np.empty_like(table)
-        for place in np.ndindex(table.shape):
-            kept = table[place]
-            table[place] = kept + 1e-5
-            above = value()
-            table[place] = kept - 1e-5
-            slopes[place] = (above - value()) / 2e-5
-            table[place] = kept
-        np.testing.assert_allclose(grads[name], slopes, atol=2e-7, err_msg=name)
+        np.testing.assert_allclose(grads[name], slopes(table, value), atol=2e-7, err_msg=name)
 
 
 def test_dropout_keeps_the_mean_and_only_where_asked(club: Problem) -> None:

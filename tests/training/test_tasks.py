@@ -21,6 +21,7 @@ from neptune_airflow.local.training.metrics import METRICS, NUMBER_METRICS, Metr
 from neptune_airflow.local.training.problem import Problem
 from neptune_airflow.local.training.settings import Settings
 from neptune_airflow.local.training.tasks import TASKS
+from tests.training.slopes import slopes
 
 TASK_GRAPHS = {
     "node_regression": (processed.wages, {"people": 20}, "rmse"),
@@ -71,15 +72,7 @@ def test_gradient_is_that_of_finite_differences(tmp_path: Path, task: str, node_
     grads = net.backward(weights, made, losses.loss(problem, made.logits, rows, balance)[1])
     assert set(grads) == set(weights)
     for name, table in weights.items():
-        slopes = np.empty_like(table)
-        for place in np.ndindex(table.shape):
-            kept = table[place]
-            table[place] = kept + 1e-5
-            above = value()
-            table[place] = kept - 1e-5
-            slopes[place] = (above - value()) / 2e-5
-            table[place] = kept
-        np.testing.assert_allclose(grads[name], slopes, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(grads[name], slopes(table, value), atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("task", ["node_regression", "edge_regression"])

@@ -11,9 +11,9 @@ from neptune_airflow.dataset import EdgeFile, Label, NodeFile
 from neptune_airflow.local.graphbin import Frame, Relation
 from neptune_airflow.local.processing.column import Part, Source
 from neptune_airflow.local.processing.edges import Edges, find_nodes
-from neptune_airflow.local.processing.ids import UNKNOWN
 from neptune_airflow.local.processing.nodes import Nodes
 from neptune_airflow.local.processing.work import Work
+from neptune_airflow.local.repeats import NOWHERE, find_again
 from neptune_airflow.local.step import StepFailed
 
 SPLITS = ("train", "valid", "test")
@@ -67,7 +67,7 @@ def earlier_masks(data: Frame, count: int, numbers: NDArray[np.int64] | None = N
 
     :param data: the arrays of the type in the earlier graph.
     :param count: how many nodes or edges there are now.
-    :param numbers: the number that each had in the earlier graph, `UNKNOWN` for a new one; None when the earlier ones
+    :param numbers: the number that each had in the earlier graph, `NOWHERE` for a new one; None when the earlier ones
         come first and in their order.
     """
     if not all(f"{name}_mask" in data for name in SPLITS):
@@ -78,7 +78,7 @@ def earlier_masks(data: Frame, count: int, numbers: NDArray[np.int64] | None = N
         if numbers is None:
             mask[: len(before)] = before
         else:
-            mask[numbers != UNKNOWN] = before[numbers[numbers != UNKNOWN]]
+            mask[numbers != NOWHERE] = before[numbers[numbers != NOWHERE]]
     return masks
 
 
@@ -93,15 +93,7 @@ def earlier_numbers(before: Relation, edges: Edges) -> NDArray[np.int64] | None:
     ):
         return None
     width = 1 + max(int(edges.cols.max(initial=0)), int(before.cols.max(initial=0)))
-    old, new = (rows * width + cols for rows, cols in ((before.rows, before.cols), (edges.rows, edges.cols)))
-    old_order, new_order = np.argsort(old, kind="stable"), np.argsort(new, kind="stable")
-    old, new = old[old_order], new[new_order]
-    copy = np.arange(len(new)) - np.searchsorted(new, new)
-    place = np.searchsorted(old, new) + copy
-    known = place < np.searchsorted(old, new, side="right")
-    numbers = np.full(len(new), UNKNOWN, np.int64)
-    numbers[new_order[known]] = old_order[place[known]]
-    return numbers
+    return find_again(before.rows * width + before.cols, edges.rows * width + edges.cols)
 
 
 def by_node_files(work: Work, entry: NodeFile, label: Label, nodes: Nodes) -> Split:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neptune_airflow.local.repeats import NOWHERE, find_again
 from neptune_airflow.local.step import StepFailed
 from neptune_airflow.local.training import linear
 from neptune_airflow.local.training.decoder import EDGE, FEATURES
@@ -48,30 +49,21 @@ def seen(problem: Problem, trained: Trained) -> Mask:
     """Say which nodes or edges of the target a model was trained on; parallel edges are told apart by their order."""
     mask = trained.weights[TRAINED_ON]
     if problem.pairs is None:
-        rows = learnt_rows(problem.info, str(problem.target), trained)
-        return (rows >= 0) & mask[np.maximum(rows, 0)]
+        return _at(mask, learnt_rows(problem.info, str(problem.target), trained))
     source, dest = (learnt_rows(problem.info, ntype, trained) for ntype in (problem.pairs.source, problem.pairs.dest))
     known = (source[problem.pairs.rows] >= 0) & (dest[problem.pairs.cols] >= 0)
     width, then = len(trained.mapping["node2id"][problem.pairs.dest]), trained.mapping["target_edges"]
-    keys = [then[0] * width + then[1], source[problem.pairs.rows] * width + dest[problem.pairs.cols]]
-    old, new = (np.stack([pairs, _occurrence(pairs)], axis=1) for pairs in keys)
-    found: Mask = np.isin(_records(new), _records(old[mask]))
-    return known & found
+    places = np.full(len(known), NOWHERE)
+    pairs = source[problem.pairs.rows] * width + dest[problem.pairs.cols]
+    places[known] = find_again(then[0] * width + then[1], pairs[known])
+    return _at(mask, places)
 
 
-def _occurrence(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give for each key how many of the same came before it."""
-    order = np.argsort(keys, kind="stable")
-    in_order = keys[order]
-    first = np.searchsorted(in_order, in_order)
-    counted = np.empty_like(keys)
-    counted[order] = np.arange(len(keys)) - first
-    return counted
-
-
-def _records(table: NDArray[np.int64]) -> NDArray[np.void]:
-    """Give each row as one value that can be compared."""
-    return np.ascontiguousarray(table).view([("key", np.int64), ("place", np.int64)]).reshape(-1)
+def _at(mask: Mask, places: NDArray[np.int64]) -> Mask:
+    """Give what a mask says of places, False for those that are none."""
+    found: Mask = places >= 0
+    found[found] = mask[places[found]]
+    return found
 
 
 def written(target: str | tuple[str, str, str]) -> str | list[str]:

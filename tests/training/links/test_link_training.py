@@ -20,6 +20,7 @@ from neptune_airflow.local.training.links.ranking import Model
 from neptune_airflow.local.transform import job as transform
 from tests.training import processed
 from tests.training.links import library
+from tests.training.slopes import slope
 
 VALUES: dict[str, dict[str, Any]] = {
     "distmult": {"num_hidden": 32, "num_epochs": 12, "batch_size": 128, "num_negs": 40, "lr": 0.1},
@@ -169,13 +170,8 @@ def test_the_encoders_gradient_is_that_of_finite_differences(tmp_path: Path) -> 
     for name, table in weights.items():
         places = list(np.ndindex(table.shape))
         for place in [places[number] for number in rng.permutation(len(places))[:6]]:
-            kept = table[place]
-            table[place] = kept + 1e-5
-            above = whole.loss(weights, batches, None)[0]
-            table[place] = kept - 1e-5
-            slope = (above - whole.loss(weights, batches, None)[0]) / 2e-5
-            table[place] = kept
-            assert grads[name][place] == pytest.approx(slope, abs=2e-6), name
+            found = slope(table, place, lambda: whole.loss(weights, batches, None)[0])
+            assert grads[name][place] == pytest.approx(found, abs=2e-6), name
 
 
 @pytest.mark.parametrize("model", ["distmult", "rgcn"])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from neptune_airflow.local.graphbin import Graph
 from neptune_airflow.local.step import StepFailed
 from neptune_airflow.local.training import carrying, loading
 from neptune_airflow.local.training import settings as rgcn_settings
@@ -108,7 +109,10 @@ class LinkFamily(ABC):
 
     def load(self, graph_path: Path, info_path: Path, trained: Trained | None = None) -> Problem:
         """Read the graph; of an earlier model, leave the edges that it was trained on out of what is ranked."""
-        whole, info = loading.read_graph(graph_path, info_path)
+        return self.problem(*loading.read_graph(graph_path, info_path), trained)
+
+    def problem(self, whole: Graph, info: dict[str, Any], trained: Trained | None) -> Problem:
+        """Give the problem that a graph and its description are."""
         links = graph.read(whole)
         if trained is not None:
             links = links.after(lambda relation: keeping.earlier(info, relation, trained))
@@ -249,10 +253,9 @@ class Encoded(LinkFamily):
         """See `LinkFamily`."""
         return encoder.settings(search, values)
 
-    def load(self, graph_path: Path, info_path: Path, trained: Trained | None = None) -> Problem:
-        """Read features too, standardised as a trained model expects them."""
-        problem = super().load(graph_path, info_path, trained)
-        whole, info = loading.read_graph(graph_path, info_path)
+    def problem(self, whole: Graph, info: dict[str, Any], trained: Trained | None) -> Problem:
+        """Give the features too, standardised as a trained model expects them."""
+        problem = super().problem(whole, info, trained)
         learnt = carrying.learnt_scales(trained) if trained is not None else {}
         features, columns, scales = loading.node_features(whole, info, learnt)
         around = Surroundings(
