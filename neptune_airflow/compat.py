@@ -116,20 +116,22 @@ def triggers_are_told_of_kills() -> bool:
     return hasattr(BaseTrigger, "on_kill")
 
 
-def is_still_deferred(ti: Any) -> bool:
-    """Ask Airflow whether a task instance is deferred, as it is when its trigger only moves to another triggerer.
+def task_state(ti: Any) -> str | None:
+    """Ask Airflow for the state of a task instance, whichever of its tries has it now; None where it has none.
 
     Call it from a thread: it blocks until the API server has answered.
 
-    :param ti: what the triggerer put on the trigger as ``task_instance``.
+    :param ti: a running task's ``ti``, or what the triggerer put on a trigger as ``task_instance``.
     """
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
+    index = -1 if ti.map_index is None else ti.map_index
     states = RuntimeTaskInstance.get_task_states(
-        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=index
     )
-    name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
-    return bool(states.get(ti.run_id, {}).get(name) == "deferred")
+    name = ti.task_id if index < 0 else f"{ti.task_id}_{index}"
+    state = states.get(ti.run_id, {}).get(name)
+    return str(state) if state else None
 
 
 __all__ = [
@@ -149,12 +151,12 @@ __all__ = [
     "TaskGroup",
     "default_deferrable",
     "earlier_result",
-    "is_still_deferred",
     "own_params",
     "own_xcom",
     "recall",
     "remember",
     "stored_link",
+    "task_state",
     "tell_assets",
     "triggers_are_told_of_kills",
     "worker_lingers",

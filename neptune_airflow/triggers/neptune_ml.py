@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from neptune_airflow.compat import is_still_deferred, triggers_are_told_of_kills
+from neptune_airflow.compat import task_state, triggers_are_told_of_kills
 from neptune_airflow.errors import NeptuneMLCredentialsError, NeptuneMLError
 from neptune_airflow.jobs import KINDS, Job
 from neptune_airflow.watch import Watch
@@ -99,7 +99,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
         if not self.cancel_on_kill:
             self.log.info("The task was ended; job %r goes on (cancel_on_kill=False).", self.job_id)
             return
-        if await self._in_thread(partial(is_still_deferred, self.task_instance)):
+        if await self._in_thread(partial(task_state, self.task_instance)) == "deferred":
             self.log.info("The task is deferred still, or again: job %r is left to whoever waits for it.", self.job_id)
             return
         from neptune_airflow.hooks import let_go

@@ -214,16 +214,16 @@ def test_kill_of_a_trigger_cancels_only_if_the_task_was_ended(
 ) -> None:
     trigger = revived(process("wait", deferrable=True).deferred().trigger)
     trigger.task_instance = None
-    monkeypatch.setattr(triggers, "is_still_deferred", lambda _: still_deferred)
+    monkeypatch.setattr(triggers, "task_state", lambda _: "deferred" if still_deferred else "failed")
     asyncio.run(trigger.on_kill())
     assert len(jobs("CancelMLDataProcessingJob")) == cancels
-    monkeypatch.setattr(triggers, "is_still_deferred", lambda _: False)
+    monkeypatch.setattr(triggers, "task_state", lambda _: "failed")
     asyncio.run(trigger.on_kill())
 
 
 def test_a_triggerer_that_stops_cancels_nothing(process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     deferral = process("wait", deferrable=True).deferred()
-    monkeypatch.setattr(triggers, "is_still_deferred", lambda _: True)
+    monkeypatch.setattr(triggers, "task_state", lambda _: "deferred")
 
     async def stop_soon() -> None:
         trigger = revived(deferral.trigger)
