@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import botocore.session
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore import exceptions as boto
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError
+from botocore.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError
 
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
@@ -33,6 +41,67 @@ ONCE = Config(retries={"total_max_attempts": 1})
 
 # A network without a way to CloudWatch or S3 must not hold a task's end back for minutes.
 _SOON = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
+
+#: The most bytes that are read of an answer: four times the largest one of AWS's, a page of CloudWatch's log events.
+ANSWER_LIMIT = 4 * 1024**2
+
+
+class AnswerTooLargeError(boto.HTTPClientError):  # type: ignore[misc]
+    """An answer of more than `ANSWER_LIMIT` bytes, of which no more were read.
+
+    No service here gives one; something between does, as with any other answer that can't be read, such as a proxy's
+    page. So it means what those mean: the service is not there now, its jobs go on, and it is asked again.
+    """
+
+    fmt = "the answer of {endpoint_url} has more than {limit} bytes"
+
+
+class BoundedSession(URLLib3Session):  # type: ignore[misc]
+    """botocore's HTTP session, reading no more than `ANSWER_LIMIT` of an answer: every synchronous request goes here.
+
+    It follows no redirect, and decodes no body, so that a compressed one is no longer than it says.
+    """
+
+    def send(self, request: Any) -> AWSResponse:
+        """Send a request and read its answer.
+
+        :param request: a prepared request of botocore's.
+        :raises AnswerTooLargeError: when there is more to read.
+        """
+        request.stream_output = True
+        answer = super().send(request)
+        try:
+            content = answer.raw.read(ANSWER_LIMIT + 1)
+        except HTTPError as error:
+            raise boto.HTTPClientError(error=error) from error
+        if len(content) > ANSWER_LIMIT:
+            answer.raw.close()
+            raise AnswerTooLargeError(endpoint_url=request.url, limit=ANSWER_LIMIT)
+        return AWSResponse(answer.url, answer.status_code, answer.headers, _Body(content))
+
+    @classmethod
+    def of(cls, url: str, config: Config, verify: bool | str) -> BoundedSession:
+        """Make one as botocore makes its own.
+
+        :param url: where it will send to, for the environment's proxies.
+        :param config: the client's.
+        :param verify: whether to verify TLS certificates, or the path of a CA bundle.
+        """
+        return cls(
+            verify=verify,
+            proxies=get_environ_proxies(url) if config.proxies is None else config.proxies,
+            proxies_config=config.proxies_config,
+            timeout=(config.connect_timeout, config.read_timeout),
+            max_pool_connections=config.max_pool_connections,
+            client_cert=config.client_cert,
+        )
+
+
+class _Body(io.BytesIO):
+    """Bytes that were read, as botocore reads them off a connection."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
 
 
 class JobHook(AwsBaseHook):
@@ -100,6 +169,21 @@ class JobHook(AwsBaseHook):
         named = re.search(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.", urlsplit(self.endpoint_url).netloc)
         return self.region_name or (named[1] if named else None)
 
+    @cached_property
+    def verify(self) -> bool | str:
+        """Which certificates are trusted: those of a CA bundle, or Python's; only False, said so, trusts any.
+
+        :raises NeptuneMLParameterError: when the CA bundle is not there.
+        """
+        said = self.conn_config.verify
+        if said is False:
+            return False
+        known = botocore.session.Session(profile=self.conn_config.profile_name).get_config_variable("ca_bundle")
+        bundle = said or known or os.environ.get("REQUESTS_CA_BUNDLE") or True
+        if bundle is not True and not Path(str(bundle)).is_file():
+            raise NeptuneMLParameterError(f"verify={bundle!r} is not valid: give True, False or a CA bundle's path.")
+        return bundle if bundle is True else str(bundle)
+
     @abstractmethod
     def start_job(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
         """Send one start request, once.
@@ -145,7 +229,10 @@ class JobHook(AwsBaseHook):
         except (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError) as error:
             raise NeptuneMLUnavailableError(with_remedies(f"Could not {doing}: {error}"), maybe_done=False) from error
         except boto.SSLError as error:
-            raise NeptuneMLRequestError(with_remedies(f"Could not {doing}: {error}")) from error
+            # A handshake that was cut off is weather; a certificate that is not trusted stays so.
+            bad = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            meant = NeptuneMLRequestError if bad else NeptuneMLUnavailableError
+            raise meant(with_remedies(f"Could not {doing}: {error}")) from error
         except boto.HTTPClientError as error:
             raise NeptuneMLUnavailableError(with_remedies(f"Could not {doing}: {error}")) from error
         except (ResponseParserError, AttributeError, json.JSONDecodeError) as error:
@@ -208,12 +295,20 @@ class JobHook(AwsBaseHook):
 
     def _client_of(self, service: str) -> Any:
         """Make a client of another AWS service over the same connection."""
-        return self.get_session(region_name=self.signing_region).client(
-            service,
-            endpoint_url=self.conn_config.get_service_endpoint_url(service),
-            config=self._get_config().merge(_SOON),
-            verify=self.verify,
+        return self._bounded(
+            self.get_session(region_name=self.signing_region).client(
+                service,
+                endpoint_url=self.conn_config.get_service_endpoint_url(service),
+                config=self._get_config().merge(_SOON),
+                verify=self.verify,
+            )
         )
+
+    def _bounded(self, client: Any) -> Any:
+        """Let a client send through a `BoundedSession`, by botocore's own event for it; its own reads without end."""
+        session = BoundedSession.of(client.meta.endpoint_url, client.meta.config, self.verify)
+        client.meta.events.register("before-send", lambda request, **_: session.send(request))
+        return client
 
 
 _BAD_CREDENTIALS = (

@@ -14,11 +14,9 @@ from urllib.parse import quote, urlsplit
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import NoCredentialsError
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
 
 from neptune_airflow.errors import NeptuneMLJobEndedError, classify
-from neptune_airflow.hooks.base import JobHook
+from neptune_airflow.hooks.base import BoundedSession, JobHook
 from neptune_airflow.jobs import Job, JobKind
 
 #: The service's own path; the address that CloudFormation prints (NeptuneExportApiUri) ends with it.
@@ -67,13 +65,8 @@ class NeptuneExportHook(JobHook):
         return True
 
     @cached_property
-    def _http(self) -> URLLib3Session:
-        config = self.config
-        return URLLib3Session(
-            verify=True if self.verify is None else self.verify,
-            proxies=config.proxies or get_environ_proxies(self.endpoint_url),
-            timeout=(config.connect_timeout, config.read_timeout),
-        )
+    def _http(self) -> BoundedSession:
+        return BoundedSession.of(self.endpoint_url, self.config, self.verify)
 
     def _send(
         self, kind: JobKind, verb: str, job_id: str | None = None, request: Mapping[str, Any] | None = None

@@ -96,7 +96,7 @@ class NeptuneMLHook(JobHook):
         )
         client.meta.events.register("after-call.neptunedata", _keep_error_text)
         client.meta.events.register("before-call.neptunedata", self._add_unmodelled)
-        return client
+        return self._bounded(client)
 
     @property
     def _role(self) -> dict[str, str]:
