@@ -30,7 +30,7 @@ RUN = """
 import sys
 from neptune_airflow.local.processing.job import run
 from neptune_airflow.local.step import Step
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 inputs = {"previous": %r}
 run(Step("bench", "bench", {"inputDataS3Location": sys.argv[1]}, sys.argv[2], Store(), inputs, lambda line: None))
 """

@@ -23,10 +23,10 @@ from neptune_airflow.local.export import job as export
 from neptune_airflow.local.processing import job as processing
 from neptune_airflow.local.processing.recommendations import hpo_configuration
 from neptune_airflow.local.step import Step
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import hyperparameters
 from neptune_airflow.local.training.family import Trial
 from neptune_airflow.local.training.links import family
+from neptune_airflow.store import Store
 
 TARGET = {"edge": ["customer", "bought", "product"], "type": "link_prediction", "split_rate": [0.8, 0.1, 0.1]}
 SHOWN = ("mrr", "hits@1", "hits@3", "hits@10", "mr")

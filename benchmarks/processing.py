@@ -25,7 +25,7 @@ OURS = """
 import sys
 from neptune_airflow.local.processing.job import run
 from neptune_airflow.local.step import Step
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 run(Step("bench", "bench", {"inputDataS3Location": sys.argv[1]}, sys.argv[2], Store(), log=lambda line: None))
 """
 PANDAS = """

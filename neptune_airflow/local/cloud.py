@@ -20,8 +20,8 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from neptune_airflow.local.registry import Job
-from neptune_airflow.local.store import split_uri
 from neptune_airflow.local.twins import ACCOUNT, Twins
+from neptune_airflow.store import split_uri
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from neptune_airflow.local.kinds import KINDS, operation
 from neptune_airflow.local.refusals import UNKNOWN_ID, Refusal, RefusedError
 from neptune_airflow.local.registry import Job, Status
 from neptune_airflow.local.services import Services
-from neptune_airflow.local.store import join, split_uri
 from neptune_airflow.local.wire import NEPTUNE, Answer, Call, json_object, new_id, truth
+from neptune_airflow.store import join, split_uri
 
 ROUTE = re.compile(r"/[^/]+/neptune-export(?:/(?P<id>[^/]+))?/?")
 METHODS = {("POST", False): "Start", ("GET", True): "Get", ("DELETE", True): "Cancel"}

@@ -20,7 +20,7 @@ from neptune_airflow.local.refusals import (
     Refusal,
     RefusedError,
 )
-from neptune_airflow.local.store import join
+from neptune_airflow.store import join
 
 
 class Status(Enum):

@@ -25,8 +25,8 @@ from neptune_airflow.local.kinds import (
 )
 from neptune_airflow.local.refusals import Refusal, RefusedError
 from neptune_airflow.local.registry import Job, Registry, Status
-from neptune_airflow.local.store import split_uri
 from neptune_airflow.local.wire import truth
+from neptune_airflow.store import split_uri
 
 ID_LENGTHS = range(1, 49)
 ID_LETTERS = re.compile(r"[A-Za-z0-9-]+")

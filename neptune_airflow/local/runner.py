@@ -30,8 +30,8 @@ from neptune_airflow.local.refusals import STOPPING, RefusedError
 from neptune_airflow.local.registry import Job, Registry, State, Status
 from neptune_airflow.local.settings import Settings
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.worker import ORDER, OUTCOME
+from neptune_airflow.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 
 class StepFailed(Exception):

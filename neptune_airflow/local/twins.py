@@ -12,8 +12,8 @@ from typing import Any
 from moto.backends import get_backend
 
 from neptune_airflow.local.registry import Job, State, Status
-from neptune_airflow.local.store import join
 from neptune_airflow.local.wire import truth
+from neptune_airflow.store import join
 
 ACCOUNT = "123456789012"
 JOB_WORDS = {

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 ORDER = "order.json"
 OUTCOME = "outcome.json"

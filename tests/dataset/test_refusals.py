@@ -10,7 +10,7 @@ import pytest
 
 from neptune_airflow.local.processing.job import run
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 RDF = {
     "version": "v2.0",

@@ -16,7 +16,7 @@ from neptune_airflow.local.export.bulk_load import read_graph
 from neptune_airflow.local.export.graph import Graph, broadest
 from neptune_airflow.local.export.writer import write_tables
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 
 def load(folder: Path, **files: str) -> Graph:

@@ -12,8 +12,8 @@ import pytest
 from neptune_airflow.local.export import job as export
 from neptune_airflow.local.processing import job as processing
 from neptune_airflow.local.step import Step
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import job as training
+from neptune_airflow.store import Store
 
 TARGET = {"node": "customer", "property": "segment", "type": "classification", "split_rate": [0.7, 0.1, 0.2]}
 BASELINES = ["majority", "features_only", "label_propagation"]

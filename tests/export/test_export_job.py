@@ -12,7 +12,7 @@ import pytest
 
 from neptune_airflow.local.export.job import run
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 REQUEST = {
     "command": "export-pg",

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from neptune_airflow.local.step import Model, Step, StepFailed
-from neptune_airflow.local.store import join
+from neptune_airflow.store import join
 
 
 def nothing(step: Step) -> dict[str, Any]:

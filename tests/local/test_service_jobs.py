@@ -18,7 +18,7 @@ from service_clients import IN, OUT, alive, neptune_client, wait_until
 from neptune_airflow.local.registry import Job, Status
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.local.settings import Settings
-from neptune_airflow.local.store import split_uri
+from neptune_airflow.store import split_uri
 
 Start = Callable[..., dict[str, Any]]
 Twin = Callable[[Job], str]

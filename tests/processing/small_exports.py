@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from neptune_airflow.local import graphbin
 from neptune_airflow.local.processing.job import run
 from neptune_airflow.local.step import Step
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 

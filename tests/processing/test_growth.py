@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from neptune_airflow.local.processing import growth
 from neptune_airflow.local.processing.csvfile import CsvFile, Known
 from neptune_airflow.local.processing.growth import Prefix, Watched
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 
 @pytest.fixture(scope="module")

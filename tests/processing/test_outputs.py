@@ -20,7 +20,7 @@ from neptune_airflow.local import graphbin
 from neptune_airflow.local.processing import infopickle
 from neptune_airflow.local.processing.job import run
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 AIR_ROUTES = SAMPLES / "air-routes-export"
 FILES = {

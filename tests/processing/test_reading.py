@@ -15,7 +15,7 @@ from neptune_airflow.local.processing import csvfile
 from neptune_airflow.local.processing.csvfile import CsvFile
 from neptune_airflow.local.processing.ids import UNKNOWN, IdIndex
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 FIELDS = st.text(st.sampled_from('ab",;\n é\U0001f600'), max_size=6)
 

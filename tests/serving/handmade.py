@@ -14,7 +14,7 @@ from neptune_airflow.local import graphbin
 from neptune_airflow.local.graphbin import Graph, Relation
 from neptune_airflow.local.serving import endpoint
 from neptune_airflow.local.step import Model, Step
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 LIKES = ("user", "likes", "film")
 NODES = {"user": {"u0": 0, "u1": 1, "u2": 2}, "film": {"f0": 0, "f1": 1, "f2": 2, "f3": 3}}

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from neptune_airflow.local.registry import Job, Status
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.local.settings import STEPS, Settings
-from neptune_airflow.local.store import Store, split_uri
+from neptune_airflow.store import Store, split_uri
 from tests.serving import handmade
 from tests.serving.handmade import edges, nodes
 

@@ -14,9 +14,9 @@ from neptune_airflow.local import graphbin
 from neptune_airflow.local.graphbin import Graph, Relation
 from neptune_airflow.local.serving import endpoint
 from neptune_airflow.local.step import Model, Step
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import job
 from neptune_airflow.local.training.links.scores import score
+from neptune_airflow.store import Store
 from tests.serving.handmade import LIKES, edges, nodes
 
 USERS, FILMS, EDGES = 40, 30, 160

@@ -14,11 +14,11 @@ import processed
 import pytest
 
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import job, losses, rgcn
 from neptune_airflow.local.training.loading import load
 from neptune_airflow.local.training.settings import Settings
 from neptune_airflow.local.training.tasks import TASKS
+from neptune_airflow.store import Store
 
 FILES = [
     "embeddings/entity.npy",

@@ -14,13 +14,13 @@ import pytest
 
 from neptune_airflow.local.graphbin import Graph, Relation
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import baselines, job, linear, losses, rgcn
 from neptune_airflow.local.training.loading import load
 from neptune_airflow.local.training.metrics import METRICS, NUMBER_METRICS, Metric, Outcome
 from neptune_airflow.local.training.problem import Problem
 from neptune_airflow.local.training.settings import Settings
 from neptune_airflow.local.training.tasks import TASKS
+from neptune_airflow.store import Store
 from tests.training.slopes import slopes
 
 TASK_GRAPHS = {

@@ -13,8 +13,8 @@ import processed
 import pytest
 
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import job
+from neptune_airflow.store import Store
 
 PEOPLE, CLUBS = 500, 30
 SIZES = {"person": 450, "club": 27}

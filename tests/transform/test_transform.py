@@ -14,9 +14,9 @@ import pytest
 
 from neptune_airflow.local.graphbin import Graph, Relation
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import job as training
 from neptune_airflow.local.transform import job as transform
+from neptune_airflow.store import Store
 from tests.training import processed
 
 FILES = [

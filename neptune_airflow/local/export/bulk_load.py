@@ -22,7 +22,7 @@ import polars as pl
 from neptune_airflow.local.export.graph import POLARS_TYPES, Graph, Table, broadest
 from neptune_airflow.local.export.labels import Label
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store, join
+from neptune_airflow.store import Store, join
 
 TYPES = {
     "bool": "Boolean",

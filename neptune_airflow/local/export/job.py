@@ -11,7 +11,7 @@ from neptune_airflow.local.export.shop import shop_graph
 from neptune_airflow.local.export.training_config import TrainingConfigError, training_configurations
 from neptune_airflow.local.export.writer import write_tables
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import join
+from neptune_airflow.store import join
 
 COMMAND = "export-pg"
 PROFILE = "neptune_ml"

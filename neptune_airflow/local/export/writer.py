@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from neptune_airflow.local.export.graph import Graph, Table
-from neptune_airflow.local.store import Store, join
+from neptune_airflow.store import Store, join
 
 SEPARATOR = ";"
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from neptune_airflow.local.processing.growth import Prefix, Readable, Watched
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store, join
+from neptune_airflow.store import Store, join
 
 #: Bytes of a piece; measured best between 8 and 64 MiB in time, and the smaller the less memory.
 PIECE = 16 << 20

@@ -28,7 +28,7 @@ from neptune_airflow.local.processing.nodes import Nodes, read_nodes
 from neptune_airflow.local.processing.report import REPORT, Report, describe
 from neptune_airflow.local.processing.work import Previous, Seen, Work
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import join
+from neptune_airflow.store import join
 
 HPO = "model-hpo-configuration.json"
 HPO_TEMPLATES = "hpo-configuration-templates"

@@ -22,7 +22,7 @@ from neptune_airflow.local.processing.csvfile import Known
 from neptune_airflow.local.processing.growth import Prefix
 from neptune_airflow.local.processing.work import Previous, Seen
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store, join
+from neptune_airflow.store import Store, join
 
 GRAPH = "graph.bin"
 IDS = "node_ids.parquet"

@@ -14,7 +14,7 @@ from neptune_airflow.local.graphbin import Frame, Graph, Relation
 from neptune_airflow.local.processing.csvfile import CsvFile, Known
 from neptune_airflow.local.processing.encoding import DROPPED, RAW, SAME_SCHEMA, Encoded, FeatureEncoder
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store
+from neptune_airflow.store import Store
 
 Entry = NodeFile | EdgeFile
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from neptune_airflow.local import graphbin
 from neptune_airflow.local.graphbin import Graph
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store, join
 from neptune_airflow.local.training.artifacts import CONFIG_FILE, MAPPING_FILE, MODEL_FOLDER
 from neptune_airflow.local.training.problem import GRAPH_FILE
 from neptune_airflow.local.training.unpickling import unpickle
+from neptune_airflow.store import Store, join
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store, join
 from neptune_airflow.local.training.family import About, Comparison, Family, Inference, Trained, Weights
 from neptune_airflow.local.training.trials import Result
 from neptune_airflow.local.training.unpickling import unpickle
+from neptune_airflow.store import Store, join
 
 # AWS's restricted unpickler refuses what numpy writes under protocol 5.
 PICKLE_PROTOCOL = 4

@@ -6,9 +6,9 @@ from typing import Any
 
 from neptune_airflow.local.processing import recommendations
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store, join
 from neptune_airflow.local.training import hyperparameters
 from neptune_airflow.local.training.hyperparameters import HPO_FILE
+from neptune_airflow.store import Store, join
 
 TEMPLATES = "hpo-configuration-templates"
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from neptune_airflow.local.kinds import DEFAULT_TRIALS
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import join
 from neptune_airflow.local.training import artifacts, hyperparameters
 from neptune_airflow.local.training.artifacts import REPORT_FILE, Report, read_trained
 from neptune_airflow.local.training.choice import choose
@@ -24,6 +23,7 @@ from neptune_airflow.local.training.family import Comparison, Family, Trained, T
 from neptune_airflow.local.training.hyperparameters import HPO_FILE, Search
 from neptune_airflow.local.training.problem import fetch
 from neptune_airflow.local.training.trials import Result, run_all
+from neptune_airflow.store import join
 
 SEED = 0
 DEFAULT_PARALLEL = 2

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from neptune_airflow.local.step import StepFailed
-from neptune_airflow.local.store import Store, join
+from neptune_airflow.store import Store, join
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]

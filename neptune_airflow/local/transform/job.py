@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import join
 from neptune_airflow.local.training import artifacts
 from neptune_airflow.local.training.artifacts import read_trained
 from neptune_airflow.local.training.choice import choose
 from neptune_airflow.local.training.family import Trained, family_of
 from neptune_airflow.local.training.job import figures
 from neptune_airflow.local.training.problem import fetch
+from neptune_airflow.store import join
 
 REPORT_FILE = "transform_report.json"
 

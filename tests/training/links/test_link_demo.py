@@ -12,8 +12,8 @@ import pytest
 from neptune_airflow.local.export import job as export
 from neptune_airflow.local.processing import job as processing
 from neptune_airflow.local.step import Step
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import job as training
+from neptune_airflow.store import Store
 from tests.training.links import library
 
 TARGET = {"edge": ["customer", "bought", "product"], "type": "link_prediction", "split_rate": [0.8, 0.1, 0.1]}

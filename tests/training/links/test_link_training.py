@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from neptune_airflow.local.step import Step, StepFailed
-from neptune_airflow.local.store import Store
 from neptune_airflow.local.training import job
 from neptune_airflow.local.training.links import encoder, family, kge, ranking
 from neptune_airflow.local.training.links.batches import epoch
 from neptune_airflow.local.training.links.encoder import Encoder, Settings
 from neptune_airflow.local.training.links.ranking import Model
 from neptune_airflow.local.transform import job as transform
+from neptune_airflow.store import Store
 from tests.training import processed
 from tests.training.links import library
 from tests.training.slopes import slope
