@@ -11,9 +11,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from neptune_airflow.compat import TaskDeferralTimeout, TaskDeferred, earlier_result, recall, remember, tell_assets
+from neptune_airflow.compat import (
+    TaskDeferralTimeout,
+    TaskDeferred,
+    earlier_result,
+    recall,
+    remember,
+    task_state,
+    tell_assets,
+)
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
     NeptuneMLError,
@@ -43,7 +52,12 @@ PATIENCE = 300
 #: Seconds given to an earlier job to stop.
 STOP_PATIENCE = 1800
 
+#: Seconds for which a signal's handler waits for Airflow's word on the task before it lets the task go on.
+ASK_SECONDS = 2
+
 _SUBMITTED = "neptune_ml_submitted"
+# Airflow's states of a task that another try of its will take up.
+_GOES_ON = ("running", "deferred", "scheduled", "queued", "up_for_retry", "up_for_reschedule")
 
 
 class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
@@ -86,6 +100,9 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         self.wait_timeout = wait_timeout.total_seconds() if isinstance(wait_timeout, timedelta) else wait_timeout
         self.cancel_on_kill = self._cancels = cancel_on_kill
         self._holding: str | None = None
+        self._deferred = False
+        self._farewell: Thread | None = None
+        self._ti: Any = None
 
     def _take(self, given: Mapping[str, Any]) -> None:
         """Keep an operator's own arguments, and refuse at once those that are wrong whatever is rendered."""
@@ -111,6 +128,7 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit the job, or find the one that this task instance has submitted before, and see it through."""
+        self._ti = context["ti"]
         request = self._build_on_earlier(context, self._request())
         with self._owning():
             job = self._submit_once(context, request)
@@ -304,12 +322,18 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
     # 4. Whoever ends the task ends the job.
 
     def on_kill(self) -> None:
-        """Cancel the job; Airflow calls this when the task is killed while it runs in a worker."""
+        """Let go of the job; Airflow calls this when the task is killed while it runs in a worker."""
         super().on_kill()
-        self._let_go()
+        if self._holding is None or self._farewell:
+            return
+        # In a thread: the signal may have come while the task talks to Airflow, which then has to finish first.
+        self._farewell = Thread(target=self._let_go_unless_it_goes_on, name="neptune-ml-farewell", daemon=True)
+        self._farewell.start()
+        self._farewell.join(ASK_SECONDS)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; one that Airflow itself ended has left the job running."""
+        self._ti = context["ti"]
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout as error:
@@ -325,10 +349,34 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         try:
             yield
         except TaskDeferred:
+            self._deferred = True
             raise
         except BaseException:
-            self._let_go()
+            if self._farewell:
+                self._farewell.join()
+            elif self._killed:
+                self._let_go_unless_it_goes_on()
+            else:
+                self._let_go()
             raise
+
+    def _let_go_unless_it_goes_on(self) -> None:
+        """Cancel the job of a killed worker, unless another try is to find it.
+
+        Airflow kills a worker whose task was ended, and as well one that it has lost sight of: then it tries again, and
+        that try may have adopted the job already.
+        """
+        try:
+            state = task_state(self._ti)
+        except Exception as error:  # whatever it was, Airflow could not be asked
+            self.log.warning("Airflow could not say what becomes of this task: %s", error)
+            state = "running"
+        another_waits = self._deferred or (self._ti.try_number <= self._ti.max_tries and bool(self.retries))
+        made_to_last = state == "success" and self.kind.removal is not None
+        if made_to_last or (state in _GOES_ON and (state != "running" or another_waits)):
+            self.log.info("For Airflow, this task is %s: its %s is left as it is.", state, self.kind.title)
+            self._holding = None
+        self._let_go()
 
     def _let_go(self) -> None:
         held, self._holding = self._holding, None

@@ -1,0 +1,120 @@
+"""A worker that is killed: whether its job ends with it is for Airflow's state of the task to say."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from neptune_airflow.compat import TaskDeferred
+from neptune_airflow.errors import NeptuneMLJobFailedError, NeptuneMLKilledError
+from neptune_airflow.local.server import LocalNeptune
+from tests.provider.worker import Run
+
+Jobs = Callable[..., list[dict[str, Any]]]
+Make = Callable[..., Run]
+
+CANCELS = "CancelMLDataProcessingJob"
+
+
+def killed(run: Run, jobs: Jobs) -> None:
+    """Kill a task once it holds a job, as Airflow does: by a signal, in the middle of whatever it is doing."""
+    before = signal.signal(signal.SIGALRM, lambda *_: run.task.on_kill())
+
+    def kill() -> None:
+        while not jobs() or not run.task._holding:  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    try:
+        with pytest.raises((NeptuneMLKilledError, NeptuneMLJobFailedError)):  # or it sees first that the job stopped
+            run.execute()
+    finally:
+        killer.join()
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize(
+    ("state", "retries", "cancels"),
+    [
+        ("failed", 0, 1),
+        ("failed", 2, 1),
+        ("success", 2, 1),
+        ("skipped", 2, 1),
+        ("restarting", 2, 1),
+        (None, 2, 1),
+        ("running", 0, 1),
+        ("running", 2, 0),
+        ("up_for_retry", 2, 0),
+        ("queued", 2, 0),
+        ("deferred", 0, 0),
+        (ConnectionError("the API server is away"), 2, 0),
+        (ConnectionError("the API server is away"), 0, 1),
+    ],
+)
+def test_killed_job_is_left_to_who_takes_it_up(
+    play: LocalNeptune,
+    process: Make,
+    jobs: Jobs,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str | Exception | None,
+    retries: int,
+    cancels: int,
+) -> None:
+    def asked(_: Any) -> str | None:
+        if isinstance(state, Exception):
+            raise state
+        return state
+
+    monkeypatch.setattr("neptune_airflow.operators.base.task_state", asked)
+    killed(process("wait", waiter_delay=600, retries=retries), jobs)
+    assert len(jobs(CANCELS)) == cancels
+    if not cancels:
+        play.client("neptunedata").cancel_ml_data_processing_job(id=jobs()[0]["id"])
+
+
+def test_kill_after_the_deferral_leaves_the_job_to_the_triggerer(
+    play: LocalNeptune, process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker lingers after it has deferred; by then another may have resumed the task."""
+    run = process("wait", deferrable=True)
+    run.deferred()
+    monkeypatch.setattr("neptune_airflow.operators.base.task_state", lambda _: "running")
+
+    run.task.on_kill()
+
+    assert not jobs(CANCELS)
+    play.client("neptunedata").cancel_ml_data_processing_job(id=jobs()[0]["id"])
+
+
+def test_kill_before_the_deferral_was_reported_cancels_the_job(process: Make, jobs: Jobs) -> None:
+    run = process("wait", deferrable=True)
+    run.deferred()
+
+    run.task.on_kill()
+
+    assert len(jobs(CANCELS)) == 1
+
+
+def test_endpoint_that_another_try_has_made_survives_a_worker_that_was_lost(
+    play: LocalNeptune, endpoint: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = endpoint(deferrable=True)
+    with contextlib.suppress(TaskDeferred):
+        run.execute()
+    (created,) = jobs("CreateMLEndpoint")
+    play.wait_for("endpoints", created["id"])
+    monkeypatch.setattr("neptune_airflow.operators.base.task_state", lambda _: "success")
+
+    run.task.on_kill()
+
+    assert not jobs("DeleteMLEndpoint")
+    play.client("neptunedata").delete_ml_endpoint(id=created["id"])
