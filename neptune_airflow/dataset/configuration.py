@@ -6,7 +6,10 @@ that place in an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from neptune_airflow.dataset.document import Document
+from neptune_airflow.dataset.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,13 @@ class EdgeFile:
 class Configuration:
     """A whole v2.0 property graph configuration.
 
+    :param document: what it was read from.
     :param warnings: what the exporter noted.
-    :param ignored: what stands in the document without having a meaning, each with its place.
+    :param ignored: what stands in the document without having a meaning.
     """
 
     nodes: tuple[NodeFile, ...]
     edges: tuple[EdgeFile, ...]
+    document: Document = field(repr=False, compare=False)
     warnings: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[Finding, ...] = ()

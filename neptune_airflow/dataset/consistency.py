@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from neptune_airflow.dataset.configuration import Configuration, EdgeFile, Feature, Label, NodeFile
-from neptune_airflow.dataset.document import DEFAULT_NAME, ConfigurationError
 from neptune_airflow.dataset.vocabulary import LINK_PREDICTION
 
 #: The task's name by what is labelled and how.
@@ -20,15 +19,14 @@ TASK_TYPES = {
 NEEDS_FULL_RUN = "node deletions need a full run: leave previousDataProcessingJobId out"
 
 
-def task_type(configuration: Configuration, name: str = DEFAULT_NAME) -> str:
+def task_type(configuration: Configuration) -> str:
     """Give the one task that the labels ask for: a word of `TASK_TYPES`; link prediction when nothing is labelled.
 
-    :param name: the configuration's file name, for errors.
     :raises ConfigurationError: when the files can't be read as one graph with one task: no node file, an edge between
         types that no node file has, labels of different tasks, or one type described in two ways.
     """
-    _known_types(configuration, name)
-    _agreement(configuration, name)
+    _known_types(configuration)
+    _agreement(configuration)
     tasks: dict[str, Label] = {}
     for node in configuration.nodes:
         tasks.update({TASK_TYPES["node", label.type]: label for label in node.labels})
@@ -36,7 +34,7 @@ def task_type(configuration: Configuration, name: str = DEFAULT_NAME) -> str:
         tasks.update({TASK_TYPES["edge", label.type]: label for label in edge.labels})
     if len(tasks) > 1:
         (first, _), (second, label) = list(tasks.items())[:2]
-        raise ConfigurationError(name, label.path, f"asks for {second} beside {first}: a model has one task")
+        raise configuration.document.error("label-task", label.path, task=second, other=first)
     return next(iter(tasks), LINK_PREDICTION)
 
 
@@ -60,17 +58,17 @@ def deletions(
     return f"gone since the earlier job: {'; '.join(gone)}; {NEEDS_FULL_RUN}" if gone else None
 
 
-def _known_types(configuration: Configuration, name: str) -> None:
+def _known_types(configuration: Configuration) -> None:
     types = {node.node_type for node in configuration.nodes}
     if not types:
-        raise ConfigurationError(name, "graph.nodes", "there is no node file")
+        raise configuration.document.error("no-nodes", "graph.nodes")
     for edge in configuration.edges:
         for end, node_type in (("source", edge.source_type), ("dest", edge.dest_type)):
             if node_type not in types:
-                raise ConfigurationError(name, f"{edge.path}.{end}", f"no node file has nodes of type {node_type!r}")
+                raise configuration.document.error("unknown-type", f"{edge.path}.{end}", value=node_type)
 
 
-def _agreement(configuration: Configuration, name: str) -> None:
+def _agreement(configuration: Configuration) -> None:
     """Files that hold the same type must say the same of a feature's encoding and of the label."""
     features: dict[tuple[object, str], Feature] = {}
     labels: dict[object, Label] = {}
@@ -79,11 +77,12 @@ def _agreement(configuration: Configuration, name: str) -> None:
         for feature in file.features:
             first = features.setdefault((_type_of(file), feature.name), feature)
             if replace(feature, path="", column="") != replace(first, path="", column=""):
-                raise ConfigurationError(name, feature.path, f"encodes {feature.name!r} otherwise than {first.path}")
+                about = {"value": feature.name, "other": first.path}
+                raise configuration.document.error("feature-otherwise", feature.path, **about)
         for label in file.labels:
             other = labels.setdefault(_type_of(file), label)
             if replace(label, path="") != replace(other, path=""):
-                raise ConfigurationError(name, label.path, f"labels the same type otherwise than {other.path}")
+                raise configuration.document.error("label-otherwise", label.path, other=other.path)
 
 
 def _type_of(file: NodeFile | EdgeFile) -> object:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from neptune_airflow.dataset.configuration import Configuration, EdgeFile, Feature, Label, NodeFile
-from neptune_airflow.dataset.document import DEFAULT_NAME, Reader, load
+from neptune_airflow.dataset.document import DEFAULT_NAME, Document, Reader
 from neptune_airflow.dataset.rdf import is_rdf, parse_rdf
 from neptune_airflow.dataset.vocabulary import (
     EDGE_LABELS,
     FEATURE_TYPES,
     LINK_PREDICTION,
+    NO_SEPARATORS,
     NODE_LABELS,
     OPTION_ALIASES,
     OPTIONS,
@@ -30,28 +31,26 @@ def parse(content: bytes | str, name: str = DEFAULT_NAME) -> Configuration:
     :param name: the file's name, for errors.
     :raises ConfigurationError: for anything that can't be used, v1 and RDF configurations among it.
     """
-    document = load(content, name)
-    parser = _Parser(name)
-    graph, path = parser.graph(document)
-    if is_rdf(document, graph):
+    parser = _Parser(Document(content, name))
+    graph, path = parser.graph()
+    if is_rdf(parser.document.content, graph):
         rdf = parse_rdf(content, name)
-        tasks = ", ".join(rdf.tasks) or "no task"
-        reason = f"an RDF configuration ({tasks}), where a property graph's is needed"
-        raise parser.error(rdf.path, f"{reason}: export the graph with export-pg, not with export-rdf")
-    return parser.configuration(document, graph, path)
+        raise parser.error("config-rdf", rdf.path, tasks=", ".join(rdf.tasks) or "no task")
+    return parser.configuration(graph, path)
 
 
 class _Parser(Reader):
-    def configuration(self, document: dict[str, Any], graph: dict[str, Any], path: str) -> Configuration:
+    def configuration(self, graph: dict[str, Any], path: str) -> Configuration:
         nodes = tuple(self.node_file(entry, where) for entry, where in self.entries(graph, "nodes", path))
         edges = tuple(self.edge_file(entry, where) for entry, where in self.entries(graph, "edges", path))
-        return Configuration(nodes, edges, self.warnings(document, graph), tuple(self.ignored))
+        return Configuration(nodes, edges, self.document, self.warnings(graph), tuple(self.ignored))
 
     def file(self, entry: dict[str, Any], path: str) -> tuple[str, str]:
-        file_name = self.field(entry, "file_name", path, str)
+        file_name = self.file_name(entry, path)
         separator = entry.get("separator", ",")
-        if not isinstance(separator, str) or len(separator) != 1 or not separator.isascii():
-            raise self.error(f"{path}.separator", f"{separator!r} is not a single ASCII character")
+        usable = isinstance(separator, str) and len(separator) == 1 and separator.isascii()
+        if not usable or separator in NO_SEPARATORS:
+            raise self.error("file-separator", f"{path}.separator", value=separator)
         return file_name, separator
 
     def node_file(self, entry: dict[str, Any], path: str) -> NodeFile:
@@ -70,7 +69,7 @@ class _Parser(Reader):
         relation = self.words(entry, "relation", path, ("column", "name"))
         dest = self.words(entry, "dest", path, ("column", "type"))
         if not any(relation):
-            raise self.error(f"{path}.relation", "names neither a column nor a relation")
+            raise self.error("relation-nameless", f"{path}.relation")
         features = self.features(entry, path)
         labels = self.labels(entry, path, EDGE_LABELS)
         ends = (source[0], source[1], relation[0], relation[1], dest[0], dest[1])
@@ -83,8 +82,8 @@ class _Parser(Reader):
         seen: set[str] = set()
         for feature in found:
             if feature.name in seen or feature.name in RESERVED:
-                trouble = "is there twice" if feature.name in seen else "is a name that the graph uses itself"
-                raise self.error(f"{feature.path}.feature", f"the feature name {feature.name!r} {trouble}")
+                code = "feature-twice" if feature.name in seen else "feature-reserved"
+                raise self.error(code, f"{feature.path}.feature", value=feature.name)
             seen.add(feature.name)
         return found
 
@@ -92,23 +91,23 @@ class _Parser(Reader):
         column, name, word = self.words(entry, "feature", path, ("column", "name", "type"))
         kind = TYPE_ALIASES.get(word, word)
         if kind not in FEATURE_TYPES:
-            reason = f"unknown feature type {word!r}; known are {', '.join(sorted(FEATURE_TYPES))}"
-            raise self.error(f"{path}.feature[2]", reason)
+            known = ", ".join(sorted(FEATURE_TYPES))
+            raise self.error("feature-type", f"{path}.feature[2]", value=word, known=known)
         options: dict[str, Any] = {}
         for key, value in entry.items():
             option = OPTION_ALIASES.get(key, key)
             if option in FEATURE_TYPES[kind].options and value is not None:
                 options[option] = self.checked(OPTIONS[option], value, f"{path}.{key}")
             elif key != "feature" and value is not None:
-                self.ignored.append(f"{path}.{key}: means nothing to a {kind} feature")
+                self.ignore(f"{path}.{key}", f"to a {kind} feature")
         if missing := sorted(FEATURE_TYPES[kind].required - set(options)):
-            raise self.error(path, f"a {kind} feature needs {missing[0]!r}")
+            raise self.error("feature-needs", path, kind=kind, key=missing[0])
         return Feature(column, name or column, kind, path, **options)
 
     def labels(self, entry: dict[str, Any], path: str, types: tuple[str, ...]) -> tuple[Label, ...]:
         found = tuple(self.label(item, where, types) for item, where in self.entries(entry, "labels", path))
         if len(found) > 1:
-            raise self.error(f"{path}.labels[1]", "a file's nodes or edges can have one label, and here is another")
+            raise self.error("label-second", f"{path}.labels[1]")
         return found
 
     def label(self, entry: dict[str, Any], path: str, types: tuple[str, ...]) -> Label:
@@ -116,18 +115,22 @@ class _Parser(Reader):
         self.ignore_others(entry, known, path, "to a label")
         column, kind = self.words(entry, "label", path, ("column", "type"))
         if kind not in types:
-            raise self.error(f"{path}.label[1]", f"{kind!r} is not one of {', '.join(types)}")
+            raise self.error("label-type", f"{path}.label[1]", value=kind, known=", ".join(types))
         if not column and kind != LINK_PREDICTION:
-            raise self.error(f"{path}.label[0]", f"a {kind} label needs a column")
+            raise self.error("label-column", f"{path}.label[0]", kind=kind)
         rate, files = entry.get("split_rate"), entry.get("custom_split_filenames")
         if rate is not None and files is not None:
-            raise self.error(f"{path}.split_rate", "can't be given together with custom_split_filenames")
+            raise self.error("split-both", f"{path}.split_rate")
         separator = entry.get("separator")
         return Label(
             "" if kind == LINK_PREDICTION else column,
             kind,
             path,
-            None if rate is None else self.checked(split_rate, rate, f"{path}.split_rate"),
-            None if files is None else self.checked(custom_split_filenames, files, f"{path}.custom_split_filenames"),
+            None if rate is None else self.checked(split_rate, rate, f"{path}.split_rate", "split-rate"),
+            None if files is None else self.split_files(files, f"{path}.custom_split_filenames"),
             None if separator is None else self.checked(OPTIONS["separator"], separator, f"{path}.separator"),
         )
+
+    def split_files(self, files: Any, path: str) -> dict[str, str]:
+        found = self.checked(custom_split_filenames, files, path, "split-names")
+        return {split: self.checked_name(name, path) for split, name in found.items()}

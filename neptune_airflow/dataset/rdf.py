@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from neptune_airflow.dataset.document import DEFAULT_NAME, Reader, load
+from neptune_airflow.dataset.document import DEFAULT_NAME, Document, Reader
+from neptune_airflow.dataset.findings import Finding
 from neptune_airflow.dataset.vocabulary import EDGE_LABELS, LINK_PREDICTION, split_rate
 
 QUERY_ENGINE = "sparql"
@@ -51,13 +52,13 @@ class RdfConfiguration:
 
     :param path: where in the document its files stand.
     :param warnings: what the exporter noted.
-    :param ignored: what stands in the document without having a meaning, each with its place.
+    :param ignored: what stands in the document without having a meaning.
     """
 
     files: tuple[RdfFile, ...]
     path: str
     warnings: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[Finding, ...] = ()
 
     @property
     def tasks(self) -> list[str]:
@@ -77,26 +78,25 @@ def parse_rdf(content: bytes | str, name: str = DEFAULT_NAME) -> RdfConfiguratio
     :param name: the file's name, for errors.
     :raises ConfigurationError: for anything that can't be used, v1 and property graph configurations among it.
     """
-    document = load(content, name)
-    reader = _RdfReader(name)
-    graph, path = reader.graph(document)
-    if not is_rdf(document, graph):
-        raise reader.error(path, "a property graph's configuration, where an RDF one is needed")
+    reader = _RdfReader(Document(content, name))
+    graph, path = reader.graph()
+    if not is_rdf(reader.document.content, graph):
+        raise reader.error("config-no-rdf", path)
     if "rdfs" not in graph:
-        raise reader.error("query_engine", f"{QUERY_ENGINE!r} means an RDF configuration, and {path} has no 'rdfs'")
+        raise reader.error("rdfs-missing", "query_engine", graph=path)
     files = tuple(reader.file(entry, where) for entry, where in reader.entries(graph, "rdfs", path))
-    return RdfConfiguration(files, f"{path}.rdfs", reader.warnings(document, graph), tuple(reader.ignored))
+    return RdfConfiguration(files, f"{path}.rdfs", reader.warnings(graph), tuple(reader.ignored))
 
 
 class _RdfReader(Reader):
     def file(self, entry: dict[str, Any], path: str) -> RdfFile:
         self.ignore_others(entry, ("file_name", "label"), path, "in an RDF file")
-        file_name = self.field(entry, "file_name", path, str)
+        file_name = self.file_name(entry, path)
         label, where = self.field(entry, "label", path, dict), f"{path}.label"
         self.ignore_others(label, ("task_type", "targets"), where, "to a label")
         task = self.field(label, "task_type", where, str)
         if task not in EDGE_LABELS:
-            raise self.error(f"{where}.task_type", f"{task!r} is not one of {', '.join(EDGE_LABELS)}")
+            raise self.error("label-type", f"{where}.task_type", value=task, known=", ".join(EDGE_LABELS))
         targets = tuple(self.target(item, place, task) for item, place in self.entries(label, "targets", where))
         return RdfFile(file_name, path, task, targets)
 
@@ -105,7 +105,7 @@ class _RdfReader(Reader):
         self.ignore_others(entry, (*known, "split_rate"), path, f"to a target of {task}")
         words = {key: self.field(entry, key, path, str) for key in known if key in entry}
         if task != LINK_PREDICTION and not words.get("node"):
-            raise self.error(path, f"a target of {task} needs the class of its nodes, 'node'")
+            raise self.error("rdf-node", path, task=task)
         rate = entry.get("split_rate")
-        checked = None if rate is None else self.checked(split_rate, rate, f"{path}.split_rate")
+        checked = None if rate is None else self.checked(split_rate, rate, f"{path}.split_rate", "split-rate")
         return RdfTarget(path, checked, **{key: word or None for key, word in words.items()})

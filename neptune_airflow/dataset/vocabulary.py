@@ -21,6 +21,8 @@ LINK_PREDICTION = "link_prediction"
 NODE_LABELS = ("classification", "regression")
 EDGE_LABELS = (*NODE_LABELS, LINK_PREDICTION)
 
+#: Characters that mean something else in a CSV file than the end of a field.
+NO_SEPARATORS = '"\r\n\0'
 #: Names that the graph's own data go by, so that no feature can be called that.
 RESERVED = frozenset({"labels"} | {f"{prefix}{split}_mask" for prefix in ("", "rev_") for split in SPLITS})
 
@@ -50,9 +52,13 @@ def _count(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a number")
-    return float(value)
+    return number
 
 
 def _window(value: Any) -> float:

@@ -37,7 +37,7 @@ def feature(kind: str, **options: Any) -> Feature:
 
 def error(given: Any) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as caught:
-        task_type(parse(given if isinstance(given, str | bytes) else json.dumps(given), "c.json"), "c.json")
+        task_type(parse(given if isinstance(given, str | bytes) else json.dumps(given), "c.json"))
     assert str(caught.value).startswith("c.json: ")
     return caught.value
 
@@ -102,7 +102,7 @@ def test_custom_splits_may_say_validation() -> None:
 
 def test_what_means_nothing_is_noted_not_refused() -> None:
     found = parsed(node_file({"feature": ["x", "x", "category"], "norm": "min-max"}, note="hello"))
-    assert [text.split(":")[0] for text in found.ignored] == [
+    assert [each.place.path for each in found.ignored] == [
         "graph.nodes[0].note",
         "graph.nodes[0].features[0].norm",
     ]

@@ -43,7 +43,7 @@ def test_says_what_the_document_says() -> None:
 
 def test_what_means_nothing_is_noted() -> None:
     given = document(rdf_file("regression", {"node": "C", "object": "O"}, separator=","))
-    assert [text.split(": ")[0] for text in parse_rdf(json.dumps(given)).ignored] == [
+    assert [each.place.path for each in parse_rdf(json.dumps(given)).ignored] == [
         "graph.rdfs[0].separator",
         "graph.rdfs[0].label.targets[0].object",
     ]

@@ -95,13 +95,13 @@ def _configure(step: Step, work: Work, name: str) -> tuple[Configuration, str]:
         raise StepFailed(f"{name}: there is no such configuration in {work.source}") from None
     try:
         configuration = parse(content, name)
-        task = task_type(configuration, name)
+        task = task_type(configuration)
     except ConfigurationError as error:
         raise StepFailed(str(error)) from None
     for text in configuration.warnings:
         work.note(f"from the export: {text}")
-    for text in configuration.ignored:
-        work.note(f"{name}: {text}")
+    for finding in configuration.ignored:
+        work.note(str(finding))
     step.log(f"{name}: {len(configuration.nodes)} node files, {len(configuration.edges)} edge files, task {task}")
     return configuration, task
 
