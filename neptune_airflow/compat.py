@@ -109,6 +109,13 @@ def own_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(ParamsDict.filter_params_by_source(params, source="task"))
 
 
+def masked(value: Any) -> Any:
+    """Hide in a value, however nested, what Airflow knows to be secret: masked values, and those of sensitive keys."""
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]
+
+    return redact(value)
+
+
 def triggers_are_told_of_kills() -> bool:
     """Airflow 3.3 calls a trigger's ``on_kill``; before, a trigger learns of it only by being cancelled."""
     from airflow.triggers.base import BaseTrigger  # 7 ms: not for every DAG file
@@ -151,6 +158,7 @@ __all__ = [
     "TaskGroup",
     "default_deferrable",
     "earlier_result",
+    "masked",
     "own_params",
     "own_xcom",
     "recall",

@@ -2,19 +2,31 @@
 
 An error is raised where a service's answer is read (`hooks/`), by what `classify` makes of it. The class says what
 follows: `NeptuneMLUnavailableError` is waited out, `NeptuneMLRequestError` fails the task for good, the rest fails the
-try and leaves the next one to the task's ``retries``.
+try and leaves the next one to the task's ``retries``. What a job's own failure means is read off its reason by
+`classify_failure`; `neptune_airflow.retries` has a policy that goes by it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neptune_airflow.compat import AirflowException, AirflowFailException
+from neptune_airflow.redaction import redact
+
+#: The most characters of an error's text: the reason, fifty lines of log, what to do.
+LONGEST_TEXT = 64_000
 
 
 class NeptuneMLError(AirflowException):
-    """Anything that went wrong with Neptune ML or its export service; as itself, the task's retries apply."""
+    """Anything that went wrong with Neptune ML or its export service; as itself, the task's retries apply.
+
+    :param text: what happened; credentials and signatures in it are hidden.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(redact(text, LONGEST_TEXT))
 
 
 class NeptuneMLUnavailableError(NeptuneMLError):
@@ -33,12 +45,35 @@ class NeptuneMLCredentialsError(NeptuneMLUnavailableError):
     """The credentials have expired or were rotated: the connection is read again before the next request."""
 
 
+class NeptuneMLThrottledError(NeptuneMLUnavailableError):
+    """The service was asked too often: by all of its users together, mostly."""
+
+
 class NeptuneMLCapacityError(NeptuneMLError):
     """A quota or a capacity limit: a later try may find room."""
 
 
 class NeptuneMLJobFailedError(NeptuneMLError):
     """The job ended in failure or was stopped: the next try submits a new one."""
+
+
+class NeptuneMLJobInputError(NeptuneMLJobFailedError):
+    """The job failed of what it was given: data, permissions, parameters. A new one of the same would fail again.
+
+    The task's ``retries`` apply all the same, for the data may be mended meanwhile; `NEPTUNE_ML_RETRY_POLICY` ends it.
+    """
+
+
+class NeptuneMLJobInputForGoodError(NeptuneMLJobInputError, AirflowFailException):
+    """As `NeptuneMLJobInputError`, of a task with a ``retry_policy``, on an Airflow that knows no such thing."""
+
+
+class NeptuneMLJobCapacityError(NeptuneMLJobFailedError, NeptuneMLCapacityError):
+    """The job found no instance, or no more of its quota: a later one may."""
+
+
+class NeptuneMLJobInterruptedError(NeptuneMLJobFailedError):
+    """The job fell to an error of AWS's own, of the moment: a new one may well succeed."""
 
 
 class NeptuneMLTimeoutError(NeptuneMLError):
@@ -101,11 +136,8 @@ _RULES = (
         r"|security token .* invalid",
     ),
     _Rule(NeptuneMLCapacityError, r"ResourceLimitExceeded|service limit|CapacityError|InsufficientCapacity"),
-    _Rule(
-        NeptuneMLUnavailableError,
-        r"Throttl|TooManyRequests|RequestLimitExceeded|ConcurrentModification|ConstraintViolation",
-        statuses=(429,),
-    ),
+    _Rule(NeptuneMLThrottledError, r"Throttl|TooManyRequests|RequestLimitExceeded", statuses=(429,)),
+    _Rule(NeptuneMLUnavailableError, r"ConcurrentModification|ConstraintViolation"),
     _Rule(
         NeptuneMLUnavailableError,
         r"ClientTimeout|InternalFailure|InternalServer|ServerShutdown|ServiceUnavailable|TimeLimitExceeded",
@@ -114,6 +146,48 @@ _RULES = (
     ),
     _Rule(NeptuneMLJobNotFoundError, statuses=(404,)),
 )
+
+
+@dataclass(frozen=True)
+class _FailureRule:
+    """When a job's failure reason matches, or the end of its log where ``in_log``, this is the failure."""
+
+    error: type[NeptuneMLJobFailedError]
+    pattern: str
+    in_log: bool = False
+
+
+# The first that fits counts. SageMaker's own pipelines try again after CapacityError, ResourceLimitExceeded and
+# InternalServerError, and after nothing else: https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html
+_FAILURE_RULES = (
+    # https://docs.aws.amazon.com/batch/latest/userguide/sm_job_stuck_in_runnable_capacity.html, and EC2's name for it
+    _FailureRule(NeptuneMLJobCapacityError, r"CapacityError|Insufficient(Instance)?Capacity|Unable to provision"),
+    # userguide: machine-learning-limits
+    _FailureRule(NeptuneMLJobCapacityError, r"ResourceLimitExceeded|service limit"),
+    # A spot instance never came: sagemaker/latest/dg/model-managed-spot-training-status.html
+    _FailureRule(NeptuneMLJobCapacityError, r"MaxWaitTimeExceeded"),
+    # One came and was taken away: SecondaryStatus of sagemaker/latest/APIReference/API_DescribeTrainingJob.html
+    _FailureRule(NeptuneMLJobInterruptedError, r"spot.*(interrupt|reclaim)"),
+    # sagemaker/latest/APIReference/API_RetryStrategy.html
+    _FailureRule(NeptuneMLJobInterruptedError, r"InternalServerError|InternalFailure|internal error"),
+    # The job's own time-out; SecondaryStatus, as above. A new job would take as long.
+    _FailureRule(NeptuneMLJobInputError, r"MaxRuntimeExceeded"),
+    # AmazonS3/latest/API/ErrorResponses.html: what a role may not, or names a place that is not there
+    _FailureRule(NeptuneMLJobInputError, r"AccessDenied|not authorized|NoSuchBucket|NoSuchKey", in_log=True),
+    # The instance or its volume is too small: userguide, machine-learning-limits
+    _FailureRule(NeptuneMLJobInputError, r"MemoryError|out of memory|OutOfMemory|No space left on device", in_log=True),
+    # S3's and STS's weather, which ends the job's script: AmazonS3/latest/API/ErrorResponses.html
+    _FailureRule(
+        NeptuneMLJobInterruptedError,
+        r"SlowDown|Throttling|RequestTimeout\b|ServiceUnavailable|EndpointConnectionError|ReadTimeoutError"
+        r"|ConnectTimeoutError|ConnectionClosedError|Connection reset by peer",
+        in_log=True,
+    ),
+    # The job's script gave up, or SageMaker could not do as asked: sagemaker/latest/dg/pipelines-retry-policy.html
+    _FailureRule(NeptuneMLJobInputError, r"^(AlgorithmError|ClientError|ValidationException)"),
+)
+#: How many lines of a log's end may say why its job failed; what was borne comes before them.
+_LAST_LINES = 10
 
 # What to do, by what is said: every fitting line is shown.
 _REMEDIES = (
@@ -159,6 +233,11 @@ _REMEDIES = (
         "The cluster's VPC needs the interface endpoints sagemaker.api and sagemaker.runtime and an S3 gateway "
         "endpoint.",
     ),
+    (
+        r"HTTP 3\d\d\)",
+        "The address answers with another one, to which no signed request is sent. Set endpoint_url to the address "
+        "of the service itself.",
+    ),
     (r"certificate verify failed|SSL", "Set verify, in the connection or on the task, to the CA bundle to trust."),
     (
         r"AlgorithmError",
@@ -184,6 +263,20 @@ def classify(status: int, code: str, text: str, doing: str) -> NeptuneMLError:
                 return rule.error(said, maybe_done=rule.maybe_done)
             return rule.error(said)
     return NeptuneMLRequestError(said)
+
+
+def classify_failure(reason: str | None, log: Sequence[str], said: str) -> NeptuneMLJobFailedError:
+    """Make an error of a job that has failed.
+
+    :param reason: its failure reason.
+    :param log: the lines of its log's end.
+    :param said: the error's text.
+    """
+    reason, last = reason or "", "\n".join(log[-_LAST_LINES:])
+    for rule in _FAILURE_RULES:
+        if re.search(rule.pattern, f"{reason}\n{last}" if rule.in_log else reason, re.IGNORECASE):
+            return rule.error(with_remedies(said))
+    return NeptuneMLJobFailedError(with_remedies(said))
 
 
 def with_remedies(text: str) -> str:

@@ -14,6 +14,8 @@ from math import ceil
 from types import MappingProxyType
 from typing import Any
 
+from neptune_airflow.redaction import redacted
+
 ID_LENGTH = 48
 ID_PATTERN = re.compile(r"[A-Za-z0-9-]{1,48}")
 
@@ -77,6 +79,7 @@ class JobKind:
     :param title: its name in a sentence.
     :param service: the service that runs it: the name its requests are signed for.
     :param operations: the service's operation for each of ``start``, ``describe``, ``list``, ``cancel``.
+    :param path: where its jobs are below the service's address; an id follows.
     :param words: what each status word means, in lower case.
     :param parts: the keys of an answer that hold a resource, the job's own first; old spellings count.
     :param id_key, name_key, output_key, log_key: where an answer says these.
@@ -98,6 +101,7 @@ class JobKind:
     title: str
     service: str
     operations: Mapping[str, str]
+    path: str = ""
     words: Mapping[str, Phase] = field(default_factory=lambda: ML_WORDS)
     parts: tuple[str, ...] = ()
     id_key: str = "id"
@@ -146,6 +150,7 @@ DATA_PROCESSING = JobKind(
         "list": "list_ml_data_processing_jobs",
         "cancel": "cancel_ml_data_processing_job",
     },
+    path="/ml/dataprocessing",
     parts=("processingJob", "processingJobDefinition"),
     timeout_field="processingTimeOutInSeconds",
 )
@@ -159,6 +164,7 @@ MODEL_TRAINING = JobKind(
         "list": "list_ml_model_training_jobs",
         "cancel": "cancel_ml_model_training_job",
     },
+    path="/ml/modeltraining",
     parts=("processingJob", "processingJobDefinition", "hpoJob", "modelTransformJob"),
     timeout_field="trainingTimeOutInSeconds",
     rounds_fields=("maxHPONumberOfTrainingJobs", "maxHPOParallelTrainingJobs"),
@@ -174,10 +180,12 @@ MODEL_TRANSFORM = JobKind(
         "list": "list_ml_model_transform_jobs",
         "cancel": "cancel_ml_model_transform_job",
     },
+    path="/ml/modeltransform",
     parts=("baseProcessingJob", "processingJob", "remoteModelTransformJob"),
 )
 _ENDPOINT: dict[str, Any] = {
     "service": "neptune-db",
+    "path": "/ml/endpoints",
     "parts": ("endpoint",),
     "id_argument": "endpoint_id",
     "console_page": "endpoints",
@@ -259,23 +267,23 @@ class Job:
 
     @classmethod
     def from_answer(cls, kind: JobKind, answer: Mapping[str, Any], job_id: str | None = None) -> Job:
-        """Read a service's answer, of any engine version: every key may be missing."""
+        """Read a service's answer, of any engine version: every key may be missing. What it tells is kept and shown."""
         parts = [answer[key] for key in kind.parts if isinstance(answer.get(key), Mapping)] or [answer]
 
         def said(key: str) -> Any:
             return next((part[key] for part in (*parts, answer) if part.get(key)), None)
 
-        return cls(
-            kind=kind.name,
-            id=answer.get(kind.id_key) or job_id or "",
-            status=answer.get("status") or parts[0].get("status"),
-            arn=parts[0].get("arn") or answer.get("arn"),
-            name=said(kind.name_key),
-            output_location=said(kind.output_key),
-            failure_reason=said("failureReason"),
-            log_url=said(kind.log_key),
-            configuration=(answer.get("endpointConfig") or {}).get("name"),
-        )
+        known = {
+            "id": answer.get(kind.id_key) or job_id or "",
+            "status": answer.get("status") or parts[0].get("status"),
+            "arn": parts[0].get("arn") or answer.get("arn"),
+            "name": said(kind.name_key),
+            "output_location": said(kind.output_key),
+            "failure_reason": said("failureReason"),
+            "log_url": said(kind.log_key),
+            "configuration": (answer.get("endpointConfig") or {}).get("name"),
+        }
+        return cls(kind=kind.name, **{name: redacted(value) for name, value in known.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """Give what is known, as a task returns it and an event carries it."""

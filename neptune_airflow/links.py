@@ -60,7 +60,7 @@ def urls(job: Job, region: str | None) -> dict[str, str]:
         SageMakerJobLink().xcom_key: f"{console}/sagemaker/home?region={region}#/{kind.console_page}/{quote(job.name)}"
         if kind.console_page and job.name
         else None,
-        CloudWatchLogLink().xcom_key: job.log_url
+        CloudWatchLogLink().xcom_key: (job.log_url if (job.log_url or "").startswith(("https://", "http://")) else None)
         or (f"{logs}:group={group};prefix={quote(streams)}" if group else None),
         S3OutputLink().xcom_key: _s3_url(console, region, job.output_location),
     }
@@ -80,4 +80,4 @@ def _s3_url(console: str, region: str, location: str | None) -> str | None:
         return None
     bucket, _, key = location.removeprefix("s3://").partition("/")
     prefix = f"&prefix={quote(key.rstrip('/'))}/" if key else ""
-    return f"{console}/s3/buckets/{bucket}?region={region}{prefix}"
+    return f"{console}/s3/buckets/{quote(bucket)}?region={region}{prefix}"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from neptune_airflow.errors import NeptuneMLParameterError
 from neptune_airflow.jobs import ID_PATTERN
@@ -75,6 +76,32 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
         return parameter.check(value)
     except ValueError as error:
         raise NeptuneMLParameterError(f"{where}: {parameter.name}={value!r} is not valid: {error}.") from None
+
+
+def check_address(url: str, where: str) -> str:
+    """Give a service's address, without a trailing slash.
+
+    An address is shown wherever its task is, and logged; so it may hold no secret, and none of these services takes one
+    from it.
+
+    :param where: whose address it is, for the message.
+    :raises NeptuneMLParameterError: when it is not ``http://`` or ``https://`` and a host, or has more than a path.
+    """
+    try:
+        parts = urlsplit(url)
+        secret = "@" in parts.netloc or bool(parts.query or parts.fragment)
+    except ValueError:
+        parts, secret = urlsplit(""), False
+    if secret:
+        raise NeptuneMLParameterError(
+            f"{where}: endpoint_url is not valid: it has a user, a query or a fragment, which would be shown with the "
+            "task. Give https://<host>:<port>, and credentials in the Airflow connection."
+        )
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise NeptuneMLParameterError(
+            f"{where}: endpoint_url={url!r} is not an address: it begins with https:// or http://."
+        )
+    return url.rstrip("/")
 
 
 def build_request(parameters: Iterable[Parameter], values: Mapping[str, Any], where: str) -> dict[str, Any]:

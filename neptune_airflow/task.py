@@ -18,13 +18,15 @@ from neptune_airflow.compat import (
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
     NeptuneMLError,
+    NeptuneMLJobFailedError,
     NeptuneMLKilledError,
     NeptuneMLParameterError,
+    classify_failure,
     revive,
 )
 from neptune_airflow.jobs import Job, JobKind
 from neptune_airflow.links import LINKS, urls
-from neptune_airflow.parameters import is_absent, is_templated
+from neptune_airflow.parameters import check_address, is_absent, is_templated
 from neptune_airflow.watch import Watch
 
 if TYPE_CHECKING:
@@ -90,6 +92,13 @@ class NeptuneMLTask(BaseOperator):
         self._cancels = False
         if not is_templated(waiter_delay):
             self._delay()
+        if not is_templated(endpoint_url):
+            self._check_address()
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """Render the templates; an address with a secret is refused before Airflow stores it among what it shows."""
+        super().render_template_fields(context, jinja_env)
+        self._check_address()
 
     @property
     def where(self) -> str:
@@ -139,6 +148,10 @@ class NeptuneMLTask(BaseOperator):
             next_method = "execute_complete"
             next_kwargs = {"event": self._wait_as_event(wait["job_id"], wait.get("deadline"))}
         return super().resume_execution(next_method, next_kwargs, context)
+
+    def _check_address(self) -> None:
+        if not is_absent(self.endpoint_url):
+            check_address(str(self.endpoint_url), self.where)
 
     def _delay(self) -> float:
         try:
@@ -212,17 +225,16 @@ class NeptuneMLTask(BaseOperator):
         for key, url in known.items():
             context["ti"].xcom_push(key=key, value=url)
 
-    def _failure_text(self, job: Job) -> str:
-        """Say why a job failed: the service's reason, the end of its log, where to read on."""
+    def _failure(self, job: Job) -> NeptuneMLJobFailedError:
+        """Say why a job failed: the service's reason, the end of its log, where to read on, and what to do."""
         lines = self.hook.log_tail(job)
         log_url = next((url for key, url in urls(job, self.hook.signing_region).items() if "Log" in key), None)
-        return "\n".join(
-            [
-                f"The {self.kind.title} {job.id!r} is {job.status}: {job.failure_reason or 'no reason was given'}",
-                *(["The end of its log:", *(f"  {line}" for line in lines)] if lines else []),
-                *([f"Its log: {log_url}"] if log_url else []),
-            ]
-        )
+        said = [
+            f"The {self.kind.title} {job.id!r} is {job.status}: {job.failure_reason or 'no reason was given'}",
+            *(["The end of its log:", *(f"  {line}" for line in lines)] if lines else []),
+            *([f"Its log: {log_url}"] if log_url else []),
+        ]
+        return classify_failure(job.failure_reason, lines, "\n".join(said))
 
     def _ask(self, job_id: str, kind: JobKind | None = None) -> Job | NeptuneMLError:
         """Describe the job; when the credentials were refused, the connection is read again for the next time."""

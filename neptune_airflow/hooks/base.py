@@ -7,9 +7,9 @@ import json
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import botocore.session
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore import exceptions as boto
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
 from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError
@@ -35,6 +35,8 @@ from neptune_airflow.errors import (
     with_remedies,
 )
 from neptune_airflow.jobs import KINDS, Job, JobKind
+from neptune_airflow.parameters import check_address
+from neptune_airflow.redaction import redact
 
 # Never retried by botocore: it would send a start again after a 408, and the callers know better when to ask again.
 ONCE = Config(retries={"total_max_attempts": 1})
@@ -44,6 +46,9 @@ _SOON = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts"
 
 #: The most bytes that are read of an answer: four times the largest one of AWS's, a page of CloudWatch's log events.
 ANSWER_LIMIT = 4 * 1024**2
+
+#: The most characters that are told of one line of a job's log.
+LONGEST_LINE = 1_000
 
 
 class AnswerTooLargeError(boto.HTTPClientError):  # type: ignore[misc]
@@ -77,7 +82,7 @@ class BoundedSession(URLLib3Session):  # type: ignore[misc]
         if len(content) > ANSWER_LIMIT:
             answer.raw.close()
             raise AnswerTooLargeError(endpoint_url=request.url, limit=ANSWER_LIMIT)
-        return AWSResponse(answer.url, answer.status_code, answer.headers, _Body(content))
+        return answer_of(answer.url, answer.status_code, answer.headers, content)
 
     @classmethod
     def of(cls, url: str, config: Config, verify: bool | str) -> BoundedSession:
@@ -102,6 +107,30 @@ class _Body(io.BytesIO):
 
     def stream(self, **_: Any) -> Iterator[bytes]:
         yield self.read()
+
+
+def answer_of(url: str, status: int, headers: Mapping[str, str], content: bytes) -> AWSResponse:
+    """Make an answer, of which everything has been read, as botocore's readers take it."""
+    return AWSResponse(url, status, headers, _Body(content))
+
+
+def object_of(content: bytes) -> dict[str, Any]:
+    """Read the body of an answer that says yes.
+
+    :raises ResponseParserError: when it is no JSON object, such as a proxy's page.
+    """
+    try:
+        said = json.loads(content or b"{}")
+    except ValueError as error:
+        raise ResponseParserError(f"it is no JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise ResponseParserError(f"it is JSON, but no object: {said!r:.100}")
+    return said
+
+
+def describing(kind: JobKind, job_id: str) -> str:
+    """Say what a describe is for, in an error."""
+    return f"describe {kind.title} {job_id!r}"
 
 
 class JobHook(AwsBaseHook):
@@ -150,11 +179,7 @@ class JobHook(AwsBaseHook):
                 f'connection {self.aws_conn_id!r}: {{"service_config": {{"{self.config_key}": '
                 f'{{"endpoint_url": "…"}}}}}}.'
             )
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise NeptuneMLParameterError(
-                f"endpoint_url={url!r} is not the address of {self.address}: it begins with https:// or http://."
-            )
-        return str(url).rstrip("/")
+        return check_address(str(url), type(self).__name__)
 
     @property
     def iam_auth(self) -> bool:
@@ -205,6 +230,17 @@ class JobHook(AwsBaseHook):
         """
 
     @abstractmethod
+    def describe_request(self, kind: JobKind, job_id: str, **of_request: Any) -> AWSRequest:
+        """Make the request of `describe_job`, not signed yet, for one who sends it in another way.
+
+        :param of_request: arguments of the hook that this request has of its own.
+        """
+
+    @abstractmethod
+    def described(self, kind: JobKind, job_id: str, answer: AWSResponse) -> Job:
+        """Make of a request's answer what `describe_job` makes of it; raises what that raises."""
+
+    @abstractmethod
     def cancel_job(self, kind: JobKind, job_id: str, clean: bool = False) -> bool:
         """Stop a job.
 
@@ -220,26 +256,9 @@ class JobHook(AwsBaseHook):
             yield
         except NeptuneMLError:
             raise
-        except boto.ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            said = error.response.get("Error", {})
-            raise classify(status, said.get("Code", ""), said.get("Message", ""), doing) from error
-        except _BAD_CREDENTIALS as error:
-            raise NeptuneMLCredentialsError(f"Could not {doing}: {error}", maybe_done=False) from error
-        except (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError) as error:
-            raise NeptuneMLUnavailableError(with_remedies(f"Could not {doing}: {error}"), maybe_done=False) from error
-        except boto.SSLError as error:
-            # A handshake that was cut off is weather; a certificate that is not trusted stays so.
-            bad = "CERTIFICATE_VERIFY_FAILED" in str(error)
-            meant = NeptuneMLRequestError if bad else NeptuneMLUnavailableError
-            raise meant(with_remedies(f"Could not {doing}: {error}")) from error
-        except boto.HTTPClientError as error:
-            raise NeptuneMLUnavailableError(with_remedies(f"Could not {doing}: {error}")) from error
-        except (ResponseParserError, AttributeError, json.JSONDecodeError) as error:
-            # botocore trips over an answer that is no JSON object, such as a proxy's page.
-            raise NeptuneMLUnavailableError(f"Could not {doing}: the answer cannot be read ({error!r})") from error
-        except (boto.BotoCoreError, ValueError) as error:
-            raise NeptuneMLRequestError(f"Could not {doing}: {error}") from error
+        except (boto.BotoCoreError, boto.ClientError, ValueError, *_UNREADABLE) as error:
+            # Its own text is said in full, but for its secrets, which a traceback of its cause would show.
+            raise _meaning(error, doing) from None
 
     def log_tail(self, job: Job, lines: int = 50) -> list[str]:
         """Give the last lines of a job's CloudWatch log; where they cannot be had, one line that says why.
@@ -261,9 +280,10 @@ class JobHook(AwsBaseHook):
                     logGroupName=group, logStreamName=stream["logStreamName"], limit=lines, startFromHead=False
                 )["events"]
             ]
-            return [message for _, message in sorted(events, key=lambda event: event[0])][-lines:]
+            newest = sorted(events, key=lambda event: event[0])[-lines:]
+            return [redact(message, LONGEST_LINE) for _, message in newest]
         except Exception as error:  # a log that cannot be read must not hide the failure it would explain
-            return [f"(the log {group} {job.name} cannot be read: {error})"]
+            return [f"(the log {group} {job.name} cannot be read: {redact(str(error), LONGEST_LINE)})"]
 
     def read_metrics(self, job: Job) -> dict[str, Any]:
         """Read the metrics of a finished job from S3, by AWS's names for the files.
@@ -284,10 +304,10 @@ class JobHook(AwsBaseHook):
                 except s3.exceptions.NoSuchKey:
                     continue
                 found[name] = json.loads(answer["Body"].read())
-        except (boto.BotoCoreError, boto.ClientError, ValueError) as error:
+        except (boto.BotoCoreError, boto.ClientError, ValueError, RecursionError) as error:
             raise NeptuneMLMetricsError(
                 with_remedies(f"The metrics of the job {job.id!r} in {job.output_location} cannot be read: {error}")
-            ) from error
+            ) from None
         if not found:
             files = " or ".join(KINDS[job.kind].metrics_files.values())
             raise NeptuneMLMetricsError(f"The job {job.id!r} has written no {files} to {job.output_location}.")
@@ -311,10 +331,38 @@ class JobHook(AwsBaseHook):
         return client
 
 
-_BAD_CREDENTIALS = (
-    boto.NoCredentialsError,
-    boto.PartialCredentialsError,
-    boto.CredentialRetrievalError,
-    boto.TokenRetrievalError,
-    boto.UnauthorizedSSOTokenError,
+def _meaning(error: Exception, doing: str) -> NeptuneMLError:
+    """Make of what botocore raised one of this package's errors; see `_MEANINGS`."""
+    if isinstance(error, boto.ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        said = error.response.get("Error", {})
+        return classify(status, said.get("Code", ""), said.get("Message", ""), doing)
+    if isinstance(error, _UNREADABLE):
+        return NeptuneMLUnavailableError(f"Could not {doing}: the answer cannot be read ({redact(repr(error), 500)})")
+    text = with_remedies(f"Could not {doing}: {error}")
+    # A handshake that was cut off is weather; a certificate that is not trusted stays so.
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return NeptuneMLRequestError(text)
+    return next((meant for types, meant in _MEANINGS if isinstance(error, types)), NeptuneMLRequestError)(text)
+
+
+# botocore trips over an answer that is no JSON object, such as a proxy's page.
+_UNREADABLE = (ResponseParserError, AttributeError, json.JSONDecodeError, UnicodeDecodeError, RecursionError)
+# The first that fits counts; anything else is a request that can never succeed.
+_MEANINGS: tuple[tuple[tuple[type[Exception], ...], Callable[[str], NeptuneMLError]], ...] = (
+    (
+        (
+            boto.NoCredentialsError,
+            boto.PartialCredentialsError,
+            boto.CredentialRetrievalError,
+            boto.TokenRetrievalError,
+            boto.UnauthorizedSSOTokenError,
+        ),
+        partial(NeptuneMLCredentialsError, maybe_done=False),
+    ),
+    (
+        (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError),
+        partial(NeptuneMLUnavailableError, maybe_done=False),
+    ),
+    ((boto.HTTPClientError, boto.SSLError), NeptuneMLUnavailableError),
 )

@@ -18,6 +18,7 @@ from neptune_airflow.compat import (
     TaskDeferralTimeout,
     TaskDeferred,
     earlier_result,
+    masked,
     recall,
     remember,
     task_state,
@@ -27,16 +28,15 @@ from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
     NeptuneMLError,
     NeptuneMLJobExistsError,
-    NeptuneMLJobFailedError,
     NeptuneMLJobNotFoundError,
     NeptuneMLParameterError,
     NeptuneMLTimeoutError,
     NeptuneMLUnavailableError,
-    with_remedies,
 )
 from neptune_airflow.jobs import KINDS, Attempt, Job, Move, Phase
 from neptune_airflow.lineage import Lineage, asset_uri
 from neptune_airflow.parameters import AUTO, Parameter, build_request, check_value, is_templated
+from neptune_airflow.redaction import redact
 from neptune_airflow.task import NeptuneMLTask
 from neptune_airflow.watch import as_words
 
@@ -232,7 +232,7 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
 
     def _submit(self, context: Context, attempt: Attempt | None, request: dict[str, Any]) -> Job:
         """Send the request until it is known that the service has it: under one id, it can't have it twice."""
-        self.log.info("Submitting the %s: %s", self.kind.title, json.dumps(request, sort_keys=True))
+        self.log.info("Submitting the %s: %s", self.kind.title, redact(json.dumps(masked(request), sort_keys=True)))
         own_id = request.get("id")
         sent_before = False
 
@@ -299,7 +299,7 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         if succeeded or self.kind.removal is None:
             self._holding = None
         if not succeeded:
-            raise NeptuneMLJobFailedError(with_remedies(self._failure_text(job)))
+            raise self._failure(job)
         job = self._with_metrics(job)
         wrote = f"; it wrote {job.output_location}" if job.output_location else ""
         self.log.info("The %s %r is %s%s.", self.kind.title, job.id, job.status, wrote)

@@ -13,7 +13,6 @@ from neptune_airflow.errors import (
     NeptuneMLRequestError,
     NeptuneMLTimeoutError,
     NeptuneMLWatchedJobFailedError,
-    with_remedies,
 )
 from neptune_airflow.jobs import Job, Phase
 from neptune_airflow.parameters import Parameter, check_value, is_templated, job_id, text
@@ -88,7 +87,7 @@ class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
     def _result(self, job: Job) -> dict[str, Any]:
         if job.phase is Phase.SUCCEEDED:
             return job.as_dict()
-        raise NeptuneMLWatchedJobFailedError(with_remedies(self._failure_text(job)))
+        raise NeptuneMLWatchedJobFailedError(str(self._failure(job)))
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
