@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from airflow.sdk import Context
 
@@ -109,6 +110,28 @@ def own_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(ParamsDict.filter_params_by_source(params, source="task"))
 
 
+def has_retry_policies() -> bool:
+    """Airflow 3.3 asks a task's ``retry_policy`` what to do about an exception."""
+    return "retry_policy" in BaseOperator.__dataclass_fields__
+
+
+def make_retry_policy(rules: Sequence[tuple[str, timedelta | None, str]]) -> Any:
+    """Make Airflow's retry policy of rules; where there are none, the rules stand for it.
+
+    :param rules: of each the dotted name of an exception, the delay (None fails the task) and the reason.
+    """
+    if not has_retry_policies():
+        return tuple(rules)
+    from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+    return ExceptionRetryPolicy(
+        [
+            RetryRule(name, RetryAction.FAIL if delay is None else RetryAction.RETRY, delay, reason)
+            for name, delay, reason in rules
+        ]
+    )
+
+
 def masked(value: Any) -> Any:
     """Hide in a value, however nested, what Airflow knows to be secret: masked values, and those of sensitive keys."""
     from airflow.sdk.log import redact  # type: ignore[attr-defined]
@@ -158,6 +181,8 @@ __all__ = [
     "TaskGroup",
     "default_deferrable",
     "earlier_result",
+    "has_retry_policies",
+    "make_retry_policy",
     "masked",
     "own_params",
     "own_xcom",

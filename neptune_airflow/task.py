@@ -12,6 +12,7 @@ from neptune_airflow.compat import (
     TRIGGER_TIMEOUT,
     BaseOperator,
     default_deferrable,
+    has_retry_policies,
     own_xcom,
     worker_lingers,
 )
@@ -19,6 +20,8 @@ from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
     NeptuneMLError,
     NeptuneMLJobFailedError,
+    NeptuneMLJobInputError,
+    NeptuneMLJobInputForGoodError,
     NeptuneMLKilledError,
     NeptuneMLParameterError,
     classify_failure,
@@ -54,6 +57,8 @@ class NeptuneMLTask(BaseOperator):
     :param botocore_config: arguments of botocore's ``Config``.
     :param deferrable: wait in the triggerer, without a worker; by default ``[operators] default_deferrable``.
     :param waiter_delay: seconds between two polls, spread by a tenth.
+    :param retry_policy: what a failure means for the task's ``retries``, such as
+        `neptune_airflow.retries.NEPTUNE_ML_RETRY_POLICY`. None tries every failed job again, as a new job.
     """
 
     kind: ClassVar[JobKind]
@@ -77,9 +82,11 @@ class NeptuneMLTask(BaseOperator):
         botocore_config: dict[str, Any] | None = None,
         deferrable: bool = default_deferrable(),
         waiter_delay: float = 30,
+        retry_policy: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs, **({"retry_policy": retry_policy} if has_retry_policies() else {}))
+        self.retry_policy = retry_policy
         self.endpoint_url = endpoint_url
         self.iam_auth = iam_auth
         self.aws_conn_id = aws_conn_id
@@ -234,7 +241,10 @@ class NeptuneMLTask(BaseOperator):
             *(["The end of its log:", *(f"  {line}" for line in lines)] if lines else []),
             *([f"Its log: {log_url}"] if log_url else []),
         ]
-        return classify_failure(job.failure_reason, lines, "\n".join(said))
+        error = classify_failure(job.failure_reason, lines, "\n".join(said))
+        if isinstance(error, NeptuneMLJobInputError) and self.retry_policy and not has_retry_policies():
+            return NeptuneMLJobInputForGoodError(str(error))
+        return error
 
     def _ask(self, job_id: str, kind: JobKind | None = None) -> Job | NeptuneMLError:
         """Describe the job; when the credentials were refused, the connection is read again for the next time."""
