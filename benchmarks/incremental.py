@@ -13,15 +13,12 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import polars as pl
-from processing import generate, measure
-
-from neptune_airflow.local import graphbin
+from processing import arrays, generate, measure
 
 SHARE = 0.01
 #: The size of the graph that the demo exports first: a child's peak memory counts from its parent's.
@@ -70,16 +67,6 @@ def grow(folder: Path, nodes: int, edges: int) -> None:
             pl.DataFrame(table).write_csv(sink, include_header=False, quote_style="non_numeric")
 
 
-def arrays(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Give all arrays of a graph, by name."""
-    graph = graphbin.view(folder / "graph.bin")
-    for owner, frame in graph.node_data.items():
-        yield from ((f"{owner} {name}", array) for name, array in frame.items())
-    for relation in graph.relations:
-        ends = {"rows": relation.rows, "cols": relation.cols}
-        yield from ((f"{relation.canonical} {name}", array) for name, array in (relation.data | ends).items())
-
-
 def kept(first: Path, second: Path) -> bool:
     """Say whether the second graph begins with all that the first one has."""
     after = dict(arrays(second))
@@ -97,7 +84,7 @@ def run(runs: int, nodes: int, edges: int) -> dict[str, tuple[float, ...]]:
         for _ in range(runs):
             for kind, program in (("full", FULL), ("incremental", RUN % str(first))):
                 target = Path(folder, kind)
-                costs = measure(program, source, target)
+                costs = measure("-c", program, str(source), str(target))
                 seconds = json.loads((target / "processing_report.json").read_bytes())["seconds"]
                 found[kind].append((*costs, sum(seconds.values())))
         if not kept(first, Path(folder, "incremental")):

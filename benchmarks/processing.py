@@ -1,7 +1,9 @@
-"""What data processing costs: an export of 1M nodes and 5M edges, 402 MB of CSV, beside pandas doing the same work.
+"""What data processing costs, beside a bare polars pipeline and a pandas program that do the same work.
 
-Both read the same folder and write the same things: indices of the edges in both directions, features, labels, masks
-and the map of ids. Each run is a fresh process, and they take turns; peak memory is what the kernel reports of it.
+All read the same export in a local folder and write the same things: indices of the edges in both directions, features,
+labels, masks and the map of ids; that the job and the bare pipeline agree is checked, array by array. Each run is a
+fresh process, and the programs take turns; peak memory is what the kernel reports of it. A program that parses the
+files and does no more shows how far there is to go.
 """
 
 from __future__ import annotations
@@ -9,69 +11,29 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import polars as pl
 
-BATCH = 500_000
-OURS = """
-import sys
-from neptune_airflow.local.processing.job import run
-from neptune_airflow.local.step import Step
-from neptune_airflow.store import Store
-run(Step("bench", "bench", {"inputDataS3Location": sys.argv[1]}, sys.argv[2], Store(), log=lambda line: None))
-"""
-PANDAS = """
-import json, pickle, sys
-from pathlib import Path
-import numpy as np
-import pandas as pd
+from neptune_airflow.local import graphbin
 
-source, target = Path(sys.argv[1]), Path(sys.argv[2])
-target.mkdir(parents=True, exist_ok=True)
-nodes = pd.read_csv(source / "nodes/user.consolidated.csv", dtype={"~id": str, "country": str, "plan": str})
-assert not nodes["~id"].duplicated().any()
-count = len(nodes)
-one_hot = pd.get_dummies(nodes["country"], dtype="float32").to_numpy()
-age = nodes["age"].fillna(nodes["age"].median())
-score = nodes["score"].fillna(nodes["score"].median())
-arrays = {
-    "country": one_hot,
-    "age": ((age - age.min()) / (age.max() - age.min())).to_numpy("float32").reshape(-1, 1),
-    "score": (score / score.sum()).to_numpy("float32").reshape(-1, 1),
-    "labels": nodes["plan"].astype("category").cat.codes.to_numpy("int64"),
-}
-order = np.random.default_rng(0).permutation(count)
-for name, members in zip(("train", "valid", "test"), np.split(order, [int(count * 0.7), int(count * 0.8)])):
-    arrays[name] = np.zeros(count, "uint8")
-    arrays[name][members] = 1
-index = pd.Series(np.arange(count), index=nodes["~id"])
-edges = pd.read_csv(
-    source / "edges/%28user%29-follows-%28user%29.consolidated.csv",
-    usecols=["~from", "~to", "weight"],
-    dtype={"~from": str, "~to": str},
-)
-rows = edges["~from"].map(index)
-cols = edges["~to"].map(index)
-assert not rows.isna().any() and not cols.isna().any()
-rows, cols = rows.to_numpy("int64"), cols.to_numpy("int64")
-weight = edges["weight"].fillna(edges["weight"].median())
-arrays["weight"] = ((weight - weight.min()) / (weight.max() - weight.min())).to_numpy("float32").reshape(-1, 1)
-arrays |= {"rows": rows, "cols": cols, "rev_rows": cols, "rev_cols": rows}
-with (target / "graph.bin").open("wb") as sink:
-    for array in arrays.values():
-        np.save(sink, array)
-with (target / "info.pkl").open("wb") as sink:
-    pickle.dump({"node_id_map": {"user": dict(zip(nodes["~id"], range(count)))}}, sink, 4)
-"""
-PROGRAMS = {"neptune_airflow (polars, numpy)": OURS, "pandas": PANDAS}
+BATCH = 500_000
+EDGES_PER_NODE = 5
+FOLDER = Path(__file__).parent / "processing_programs"
+OURS, POLARS, PANDAS, PARSE = "neptune_airflow", "bare polars", "pandas", "parsing alone (polars)"
+PROGRAMS = {OURS: "ours.py", POLARS: "bare_polars.py", PANDAS: "plain_pandas.py", PARSE: "parse_only.py"}
 CONFIGURATION = {
     "version": "v2.0",
     "graph": {
@@ -136,10 +98,10 @@ def generate(folder: Path, nodes: int, edges: int) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*.csv"))
 
 
-def measure(program: str, source: Path, target: Path) -> tuple[float, float, float]:
-    """Run a program in a process of its own: wall-clock seconds, CPU seconds and peak MB."""
+def measure(*command: str) -> tuple[float, float, float]:
+    """Run a Python program in a process of its own: wall-clock seconds, CPU seconds and peak MB."""
     start = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-c", program, str(source), str(target)])
+    child = subprocess.Popen([sys.executable, *command])
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
@@ -147,33 +109,78 @@ def measure(program: str, source: Path, target: Path) -> tuple[float, float, flo
     return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def run(runs: int = 3, nodes: int = 1_000_000, edges: int = 5_000_000) -> tuple[int, dict[str, tuple[float, ...]]]:
-    """Give the export's size in bytes, and each program's median wall-clock and CPU seconds and peak MB."""
-    with tempfile.TemporaryDirectory(prefix="bench-processing-") as folder:
-        source = Path(folder, "export")
-        size = generate(source, nodes, edges)
-        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in PROGRAMS}
-        for _ in range(runs):
-            for number, (name, program) in enumerate(PROGRAMS.items()):
-                found[name].append(measure(program, source, Path(folder, str(number))))
-    return size, {name: tuple(median(column) for column in zip(*each, strict=True)) for name, each in found.items()}
+def phases(source: Path, target: Path) -> dict[str, float]:
+    """Give the seconds of each part of the job."""
+    command = [sys.executable, str(FOLDER / PROGRAMS[OURS]), str(source), str(target), "--phases"]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return found
+
+
+def arrays(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Give all arrays of a graph, by name."""
+    graph = graphbin.view(folder / "graph.bin")
+    for owner, frame in graph.node_data.items():
+        yield from ((f"{owner} {name}", array) for name, array in frame.items())
+    for relation in graph.relations:
+        ends = {"rows": relation.rows, "cols": relation.cols}
+        yield from ((f"{relation.canonical} {name}", array) for name, array in (relation.data | ends).items())
+
+
+def check(one: Path, other: Path) -> None:
+    """See that two programs wrote the same: numbers but for the last bit of a float, ids and all else exactly."""
+    graphs = [dict(arrays(folder)) for folder in (one, other)]
+    if graphs[0].keys() != graphs[1].keys():
+        raise RuntimeError(f"other arrays: {graphs[0].keys() ^ graphs[1].keys()}")
+    for name, array in graphs[0].items():
+        tolerance = 1e-6 if array.dtype.kind == "f" else 0.0
+        np.testing.assert_allclose(graphs[1][name], array, rtol=tolerance, atol=0, err_msg=name)
+    if pickle.loads((one / "info.pkl").read_bytes()) != pickle.loads((other / "info.pkl").read_bytes()):
+        raise RuntimeError("another info.pkl")
+
+
+def run(programs: list[str], runs: int, nodes: int, edges: int, scratch: Path) -> None:
+    """Measure the programs on one size of export, and print the tables."""
+    source = scratch / "export"
+    # In a process of its own, since a child's peak memory counts from its parent's.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        size = pool.submit(generate, source, nodes, edges).result()
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in programs}
+    for number in range(runs):
+        for name in programs:
+            found[name].append(measure(str(FOLDER / PROGRAMS[name]), str(source), str(scratch / name)))
+        if number == 0 and {OURS, POLARS} <= set(programs):
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                pool.submit(check, scratch / OURS, scratch / POLARS).result()
+        for name in programs:
+            shutil.rmtree(scratch / name, ignore_errors=True)
+    medians = {name: [median(column) for column in zip(*each, strict=True)] for name, each in found.items()}
+    print(f"\n{nodes:,} nodes, {edges:,} edges, {size / 1e6:.0f} MB of CSV; median of {runs} runs")
+    print("| program | seconds | CPU seconds | peak MB | MB/s | times bare polars |\n|---|---|---|---|---|---|")
+    bare = medians.get(POLARS, [float("nan")])[0]
+    for name, (wall, cpu, peak) in medians.items():
+        print(f"| {name} | {wall:.2f} | {cpu:.2f} | {peak:.0f} | {size / 1e6 / wall:.0f} | {wall / bare:.2f} |")
+    if OURS in programs:
+        parts = [phases(source, scratch / OURS) for _ in range(runs)]
+        total = sum(median(each[name] for each in parts) for name in parts[0])
+        print("\n| part of the job | seconds | share |\n|---|---|---|")
+        for name in parts[0]:
+            seconds = median(each[name] for each in parts)
+            print(f"| {name} | {seconds:.2f} | {seconds / total:.0%} |")
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables of each size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--nodes", type=int, default=1_000_000)
-    parser.add_argument("--edges", type=int, default=5_000_000)
+    parser.add_argument("--nodes", type=int, nargs="+", default=[1_000_000], help="with five times as many edges")
+    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
+    parser.add_argument("--folder", help="takes the temporary files: four times the size of the export")
     given = parser.parse_args()
-    size, medians = run(given.runs, given.nodes, given.edges)
-    print(f"{given.nodes:,} nodes, {given.edges:,} edges, {size / 1e6:.0f} MB of CSV; median of {given.runs} runs")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     print(f"{machine}, load average {os.getloadavg()[0]:.1f}")
-    print("| program | seconds | CPU seconds | peak MB | times ours |\n|---|---|---|---|---|")
-    ours = next(iter(medians.values()))[0]
-    for name, (wall, cpu, peak) in medians.items():
-        print(f"| {name} | {wall:.2f} | {cpu:.2f} | {peak:.0f} | {wall / ours:.2f} |")
+    for nodes in given.nodes:
+        with tempfile.TemporaryDirectory(prefix="bench-processing-", dir=given.folder) as scratch:
+            run(given.programs, given.runs, nodes, EDGES_PER_NODE * nodes, Path(scratch))
 
 
 if __name__ == "__main__":
