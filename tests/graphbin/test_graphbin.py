@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,32 @@ def test_slices_and_foreign_byte_order_are_written_as_they_read() -> None:
     graph = Graph({"a": 3}, {"a": {"even": table[:, ::2]}}, [])
     (_, array), *_ = Layout(written(graph)).file()["node_frames"][0]
     assert (array.kind, array.values) == ((0, 32), (0, 2, 4, 6, 8, 10))
+
+
+class Counting(io.RawIOBase):
+    """Takes bytes and keeps none."""
+
+    size = 0
+
+    def write(self, content: bytes | memoryview) -> int:  # type: ignore[override]
+        self.size += len(content)
+        return len(content)
+
+
+def test_arrays_go_to_the_sink_from_where_they_lie() -> None:
+    nodes, edges = 20_000, 1_000_000
+    ends = [np.zeros(edges, np.int64), np.ones(edges, np.int64)]
+    relations = [Relation("a", "r", "a", *ends, {"w": np.zeros((edges, 1), np.float32), "b": np.ones(edges, bool)})]
+    graph = Graph({"a": nodes}, {"a": {"x": np.zeros((nodes, 50), np.float32)}}, relations)
+    sink = Counting()
+    tracemalloc.start()
+    try:
+        graphbin.write(graph, sink)  # type: ignore[arg-type]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sink.size > 25_000_000
+    assert peak < 1_000_000
 
 
 @pytest.mark.parametrize(
