@@ -56,7 +56,10 @@ class NeptuneMLTask(BaseOperator):
     :param verify: whether to verify TLS certificates, or the path of a CA bundle.
     :param botocore_config: arguments of botocore's ``Config``.
     :param deferrable: wait in the triggerer, without a worker; by default ``[operators] default_deferrable``.
-    :param waiter_delay: seconds between two polls, spread by a tenth.
+    :param waiter_delay: seconds between two polls of a young job. The pause grows with the job's age, to 1/40 of it, so
+        that its end is seen within ``waiter_delay`` seconds or 3% of its duration, whichever is more.
+    :param waiter_max_delay: the most seconds between two polls, however old the job is; the same as ``waiter_delay``
+        polls at fixed times.
     :param retry_policy: what a failure means for the task's ``retries``, such as
         `neptune_airflow.retries.NEPTUNE_ML_RETRY_POLICY`. None tries every failed job again, as a new job.
     """
@@ -69,6 +72,7 @@ class NeptuneMLTask(BaseOperator):
         "region_name",
         "verify",
         "waiter_delay",
+        "waiter_max_delay",
     )
 
     def __init__(
@@ -82,6 +86,7 @@ class NeptuneMLTask(BaseOperator):
         botocore_config: dict[str, Any] | None = None,
         deferrable: bool = default_deferrable(),
         waiter_delay: float = 30,
+        waiter_max_delay: float = 300,
         retry_policy: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -95,10 +100,12 @@ class NeptuneMLTask(BaseOperator):
         self.botocore_config = botocore_config
         self.deferrable = deferrable
         self.waiter_delay = waiter_delay
+        self.waiter_max_delay = waiter_max_delay
         self._killed = False
         self._cancels = False
-        if not is_templated(waiter_delay):
-            self._delay()
+        for name in ("waiter_delay", "waiter_max_delay"):
+            if not is_templated(getattr(self, name)):
+                self._seconds(name)
         if not is_templated(endpoint_url):
             self._check_address()
 
@@ -150,7 +157,7 @@ class NeptuneMLTask(BaseOperator):
             for line in (next_kwargs or {}).get("traceback") or ():
                 self.log.warning("%s", line.rstrip())
             if crashes <= CRASHES:
-                self._defer(context, wait["job_id"], wait.get("deadline"), crashes)
+                self._defer(context, wait["job_id"], wait.get("deadline"), crashes, wait.get("began"))
             self.log.warning("It failed %s times; waiting in this worker instead.", crashes)
             next_method = "execute_complete"
             next_kwargs = {"event": self._wait_as_event(wait["job_id"], wait.get("deadline"))}
@@ -160,25 +167,34 @@ class NeptuneMLTask(BaseOperator):
         if not is_absent(self.endpoint_url):
             check_address(str(self.endpoint_url), self.where)
 
-    def _delay(self) -> float:
+    def _seconds(self, name: str) -> float:
+        given = getattr(self, name)
         try:
-            delay = float(self.waiter_delay)
+            seconds = float(given)
         except (TypeError, ValueError):
-            delay = 0.0
-        if not 0 < delay <= 3600:
+            seconds = 0.0
+        if not 0 < seconds <= 3600:
             raise NeptuneMLParameterError(
-                f"{self.where}: waiter_delay={self.waiter_delay!r} is not valid: give seconds, more than 0 and at most "
-                "3600."
+                f"{self.where}: {name}={given!r} is not valid: give seconds, more than 0 and at most 3600."
             )
-        return delay
+        return seconds
+
+    def _new_watch(self, job_id: str, deadline: float | None, kind: JobKind | None = None) -> Watch:
+        return Watch(
+            kind or self.kind,
+            job_id,
+            delay=self._seconds("waiter_delay"),
+            max_delay=self._seconds("waiter_max_delay"),
+            deadline=deadline,
+            log=self.log,
+        )
 
     def _wait(self, job_id: str, deadline: float | None, kind: JobKind | None = None) -> Job:
         """Wait in this worker until the job has ended.
 
         :param kind: what its words mean, where that is not this task's kind.
         """
-        kind = kind or self.kind
-        watch = Watch(kind, job_id, delay=self._delay(), deadline=deadline, log=self.log)
+        watch = self._new_watch(job_id, deadline, kind)
         while True:
             if job := watch.take(self._ask(job_id, kind)):
                 return job
@@ -191,27 +207,47 @@ class NeptuneMLTask(BaseOperator):
             job = Job(self.kind.name, job_id)
             return {"job": job.as_dict(), "error": str(error), "error_type": type(error).__name__}
 
-    def _defer(self, context: Context, job_id: str, deadline: float | None, crashes: int = 0) -> NoReturn:
-        """Wait in the triggerer; the task goes on in `execute_complete`."""
+    def _defer(
+        self,
+        context: Context,
+        job_id: str,
+        deadline: float | None,
+        crashes: int = 0,
+        began: float | None = None,
+    ) -> NoReturn:
+        """Wait in the triggerer; the task goes on in `execute_complete`.
+
+        :param began: seconds since the epoch at which the job was submitted; None means now.
+        """
         from neptune_airflow.triggers.neptune_ml import NeptuneMLJobTrigger
 
         self._check_killed()
+        now = time.time()
+        began = began or now
         context["ti"].xcom_push(
             key=_WAIT,
-            value={"job_id": job_id, "deadline": deadline, "crashes": crashes, "cancel_on_kill": self._cancels},
+            value={
+                "job_id": job_id,
+                "deadline": deadline,
+                "crashes": crashes,
+                "cancel_on_kill": self._cancels,
+                "began": began,
+            },
         )
         self.defer(
             trigger=NeptuneMLJobTrigger(
                 kind=self.kind.name,
                 job_id=job_id,
                 hook_arguments=self.hook_arguments,
-                waiter_delay=self._delay(),
+                waiter_delay=self._seconds("waiter_delay"),
+                waiter_max_delay=self._seconds("waiter_max_delay"),
                 deadline=deadline,
                 cancel_on_kill=self._cancels,
-                not_before=time.time() + worker_lingers(),
+                not_before=now + worker_lingers(),
+                began=began,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(deadline - time.time(), 0) + BACKSTOP) if deadline else None,
+            timeout=timedelta(seconds=max(deadline - now, 0) + BACKSTOP) if deadline else None,
         )
         raise AssertionError("defer() does not return")
 

@@ -18,15 +18,29 @@ from neptune_airflow.jobs import Job, JobKind, Phase
 REPORT_EVERY = 600
 #: The longest pause in seconds between two polls of a service that does not answer.
 LONGEST_BACKOFF = 300
+#: What part of a job's age the pause between two polls is, so that its end is known within 3% of its duration: the rest
+#: is for the request itself.
+GROWTH = 0.025
+
+
+def _now() -> float:
+    return time.time()
 
 
 class Watch:
     """One wait for one job.
 
+    The pause between two polls is 1/40 of the job's age (`GROWTH`), but at least ``delay`` and at most ``max_delay``.
+    So the end of a job is seen at most ``delay``, or 3% of the job's duration, after it has come, with a small part of
+    the polls: of a job of ten hours, with 30 and 300 seconds, 210 instead of 1,200. Equal delays poll at fixed times.
+
     :param kind: the job's row.
     :param job_id: its id.
-    :param delay: seconds between two polls.
+    :param delay: seconds between two polls, of a young job.
+    :param max_delay: the most seconds between two polls, however old the job is; None, or less than ``delay``, means
+        ``delay``.
     :param deadline: seconds since the epoch at which to give up; None waits for ever.
+    :param began: seconds since the epoch at which the job was submitted, as far as is known; None means now.
     :param log: where the lines go.
     :param clock: gives the time in seconds since the epoch.
     """
@@ -39,15 +53,18 @@ class Watch:
         delay: float,
         deadline: float | None,
         log: Logger | Any,
-        clock: Callable[[], float] = time.time,
+        max_delay: float | None = None,
+        began: float | None = None,
+        clock: Callable[[], float] = _now,
     ) -> None:
         self.kind = kind
         self.job_id = job_id
         self.delay = delay
+        self.max_delay = max(delay, max_delay or 0)
         self.deadline = deadline
         self.log = log
         self.clock = clock
-        self._began = clock()
+        self.began = clock() if began is None else began
         self._status: str | None = None
         self._reported = 0.0
         self._misses = 0
@@ -71,10 +88,26 @@ class Watch:
             )
         return None
 
+    def first_pause(self, at_least: float = 0.0) -> float:
+        """Give the seconds before the first poll of a job that has just been looked at: any, up to ``delay``.
+
+        Of a thousand jobs that were submitted at once, each has its own moment so, and keeps it.
+
+        :param at_least: seconds before which there is no use in a poll.
+        """
+        room = max(self.delay - at_least, self.delay / 2)
+        return self._until_deadline(at_least + random.random() * room)
+
     def pause(self) -> float:
-        """Give the seconds to wait before the next poll: spread a little, longer while the service is away."""
-        pause: float = min(self.delay * 2**self._misses, max(LONGEST_BACKOFF, self.delay))
-        pause *= random.uniform(0.9, 1.1)
+        """Give the seconds to wait before the next poll: as the job's age says, but backing off from an absence."""
+        if self._misses:
+            # Not a float's worth of doublings: a service may be away for days.
+            longest: float = min(self.delay * 2 ** min(self._misses, 16), max(LONGEST_BACKOFF, self.delay))
+            return self._until_deadline(longest * random.uniform(0.8, 1))
+        age = self.clock() - self.began
+        return self._until_deadline(min(max(age * GROWTH, self.delay), self.max_delay))
+
+    def _until_deadline(self, pause: float) -> float:
         if self.deadline is not None:
             pause = min(pause, self.deadline - self.clock())
         return max(pause, 0.0)
@@ -106,7 +139,7 @@ class Watch:
         self._misses += 1
 
     def _elapsed(self) -> str:
-        return as_words(self.clock() - self._began)
+        return as_words(self.clock() - self.began)
 
 
 def as_words(seconds: float) -> str:

@@ -9,14 +9,15 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import NoCredentialsError
+from botocore.utils import percent_encode
 
 from neptune_airflow.errors import NeptuneMLJobEndedError, classify
-from neptune_airflow.hooks.base import BoundedSession, JobHook
+from neptune_airflow.hooks.base import BoundedSession, JobHook, describing, object_of
 from neptune_airflow.jobs import Job, JobKind
 
 #: The service's own path; the address that CloudFormation prints (NeptuneExportApiUri) ends with it.
@@ -49,17 +50,31 @@ class NeptuneExportHook(JobHook):
 
     def start_job(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
         """Send one start request, once."""
-        return Job.from_answer(kind, self._send(kind, "start", request=request))
+        doing = f"start {kind.title}"
+        answer = self._send(kind, self._request(kind, "start", request=request), doing)
+        return Job.from_answer(kind, self._read(answer, doing))
 
     def describe_job(self, kind: JobKind, job_id: str) -> Job:
         """Ask for one job."""
-        return Job.from_answer(kind, self._send(kind, "describe", job_id), job_id)
+        return self.described(
+            kind, job_id, self._send(kind, self.describe_request(kind, job_id), describing(kind, job_id))
+        )
+
+    def describe_request(self, kind: JobKind, job_id: str, **of_request: Any) -> AWSRequest:
+        """Make the request of `describe_job`."""
+        del of_request
+        return self._request(kind, "describe", job_id)
+
+    def described(self, kind: JobKind, job_id: str, answer: AWSResponse) -> Job:
+        """Read an answer."""
+        return Job.from_answer(kind, self._read(answer, describing(kind, job_id)), job_id)
 
     def cancel_job(self, kind: JobKind, job_id: str, clean: bool = False) -> bool:
         """Stop a job; False when it had already ended. The service keeps no option to clean up."""
         del clean
+        doing = f"cancel {kind.title} {job_id!r}"
         try:
-            self._send(kind, "cancel", job_id)
+            _accept(self._send(kind, self._request(kind, "cancel", job_id), doing), doing)
         except NeptuneMLJobEndedError:
             return False
         return True
@@ -68,24 +83,31 @@ class NeptuneExportHook(JobHook):
     def _http(self) -> BoundedSession:
         return BoundedSession.of(self.endpoint_url, self.config, self.verify)
 
-    def _send(
+    def _request(
         self, kind: JobKind, verb: str, job_id: str | None = None, request: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        doing = " ".join(filter(None, (verb, kind.title, repr(job_id) if job_id else None)))
-        url = self.endpoint_url + (f"/{quote(job_id, safe='')}" if job_id else "")
+    ) -> AWSRequest:
+        url = self.endpoint_url + kind.path + (f"/{percent_encode(job_id)}" if job_id else "")
         body = json.dumps(request) if request is not None else ""
-        outgoing = AWSRequest(kind.operations[verb], url, data=body, headers={"Content-Type": "application/json"})
+        return AWSRequest(kind.operations[verb], url, data=body, headers={"Content-Type": "application/json"})
+
+    def _send(self, kind: JobKind, outgoing: AWSRequest, doing: str) -> AWSResponse:
         with self._errors(doing):
             if self.iam_auth:
                 credentials = self.get_session(region_name=self.signing_region).get_credentials()
                 if credentials is None:
                     raise NoCredentialsError()
                 SigV4Auth(credentials, kind.service, self.signing_region or "us-east-1").add_auth(outgoing)
-            answer = self._http.send(outgoing.prepare())
-            if answer.status_code >= 300:
-                raise classify(answer.status_code, *_refusal(answer), doing)
-            said = json.loads(answer.content or b"{}")
-            return said if isinstance(said, dict) else {"status": said}
+            return self._http.send(outgoing.prepare())
+
+    def _read(self, answer: AWSResponse, doing: str) -> dict[str, Any]:
+        _accept(answer, doing)
+        with self._errors(doing):
+            return object_of(answer.content)
+
+
+def _accept(answer: AWSResponse, doing: str) -> None:
+    if answer.status_code >= 300:
+        raise classify(answer.status_code, *_refusal(answer), doing)
 
 
 def _refusal(answer: Any) -> tuple[str, str]:

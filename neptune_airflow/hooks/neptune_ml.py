@@ -6,15 +6,22 @@ https://docs.aws.amazon.com/neptune/latest/userguide/machine-learning-api.html
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore import UNSIGNED
+from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.parsers import create_parser
+from botocore.utils import percent_encode, percent_encode_sequence
 
 from neptune_airflow.errors import NeptuneMLJobEndedError, NeptuneMLJobNotFoundError
-from neptune_airflow.hooks.base import ONCE, JobHook
+from neptune_airflow.hooks.base import ONCE, JobHook, describing, object_of
 from neptune_airflow.jobs import Job, JobKind
+
+# Reads refusals: those of this service need no model.
+_ERRORS = create_parser("rest-json")
 
 
 class NeptuneMLHook(JobHook):
@@ -54,14 +61,22 @@ class NeptuneMLHook(JobHook):
 
     def describe_job(self, kind: JobKind, job_id: str) -> Job:
         """Ask for one job."""
-        asking = f"describe {kind.title} {job_id!r}"
-        try:
-            answer = self._call(asking, kind.operations["describe"], {"id": job_id, **self._role})
-        except NeptuneMLJobNotFoundError:
-            if kind.gone is None:
-                raise
-            return Job(kind.name, job_id, status=kind.gone)
-        return Job.from_answer(kind, answer, job_id)
+        request = {"id": job_id, **self._role}
+        return _found(kind, job_id, lambda: self._call(describing(kind, job_id), kind.operations["describe"], request))
+
+    def describe_request(self, kind: JobKind, job_id: str, **of_request: Any) -> AWSRequest:
+        """Make the request of `describe_job`, as botocore's serializer makes it.
+
+        :param of_request: ``neptune_iam_role_arn``, where it is not the hook's.
+        """
+        role = of_request.get("neptune_iam_role_arn")
+        query = {"neptuneIamRoleArn": role} if role else self._role
+        url = f"{self.endpoint_url}{kind.path}/{percent_encode(job_id)}"
+        return AWSRequest("GET", f"{url}?{percent_encode_sequence(query)}" if query else url)
+
+    def described(self, kind: JobKind, job_id: str, answer: AWSResponse) -> Job:
+        """Read an answer as botocore's client does."""
+        return _found(kind, job_id, lambda: self._read(describing(kind, job_id), kind.operations["describe"], answer))
 
     def list_jobs(self, kind: JobKind, max_items: int = 10) -> list[str]:
         """Give the ids of the newest jobs.
@@ -94,6 +109,7 @@ class NeptuneMLHook(JobHook):
             .merge(Config() if self.iam_auth else Config(signature_version=UNSIGNED)),
             verify=self.verify,
         )
+        client.meta.events.register("before-parse.neptunedata", _check_it_is_an_object)
         client.meta.events.register("after-call.neptunedata", _keep_error_text)
         client.meta.events.register("before-call.neptunedata", self._add_unmodelled)
         return self._bounded(client)
@@ -107,10 +123,35 @@ class NeptuneMLHook(JobHook):
             answer: dict[str, Any] = getattr(self.conn, operation)(**request)
             return answer
 
+    def _read(self, doing: str, operation: str, answer: AWSResponse) -> dict[str, Any]:
+        with self._errors(doing):
+            if answer.status_code < 300:
+                return object_of(answer.content)
+            said = {"status_code": answer.status_code, "headers": answer.headers, "body": answer.content}
+            parsed = _ERRORS.parse(said, None)
+            _keep_error_text(answer, parsed)
+            raise ClientError(parsed, operation)
+
     def _add_unmodelled(self, params: dict[str, Any], **_: Any) -> None:
         """Add the parameters that the REST API has and boto3 refuses, before the request is signed."""
         if self._unmodelled:
             params["body"] = json.dumps({**json.loads(params["body"] or b"{}"), **self._unmodelled}).encode()
+
+
+def _found(kind: JobKind, job_id: str, ask: Callable[[], dict[str, Any]]) -> Job:
+    """Make a job of an answer; that there is none is an answer too, where a deletion is waited for."""
+    try:
+        return Job.from_answer(kind, ask(), job_id)
+    except NeptuneMLJobNotFoundError:
+        if kind.gone is None:
+            raise
+        return Job(kind.name, job_id, status=kind.gone)
+
+
+def _check_it_is_an_object(response_dict: dict[str, Any], **_: Any) -> None:
+    """Refuse an answer that botocore would read as an empty one, such as a proxy's page."""
+    if response_dict["status_code"] < 300:
+        object_of(response_dict["body"])
 
 
 def _keep_error_text(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:

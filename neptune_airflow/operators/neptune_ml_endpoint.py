@@ -137,7 +137,7 @@ class NeptuneMLCreateEndpointOperator(NeptuneMLJobOperator):
                 raise
         until = time.monotonic() + SHOWS_WITHIN
         while not _shows_update(now := self._ask(existing.id), existing) and time.monotonic() < until:
-            self._sleep(min(self._delay(), 5))
+            self._sleep(min(self._seconds("waiter_delay"), 5))
         return now if isinstance(now, Job) else Job(self.kind.name, existing.id)
 
     def _remember(self, context: Context, before: Job) -> None:

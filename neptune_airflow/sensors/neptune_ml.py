@@ -27,9 +27,9 @@ class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
     """Wait until a job has succeeded, and return it.
 
     In ``mode="poke"`` or ``mode="reschedule"`` it asks every ``poke_interval`` seconds; with ``deferrable=True`` the
-    triggerer does, every ``waiter_delay`` seconds. A service that is away is waited out until ``timeout``. A failed
-    job fails the sensor with the job's reason, without retries; ``soft_fail=True`` skips it instead. The job is never
-    cancelled: it is not the sensor's.
+    triggerer does, every ``waiter_delay`` seconds and, as the wait grows long, less often. A service that is away is
+    waited out until ``timeout``. A failed job fails the sensor with the job's reason, without retries;
+    ``soft_fail=True`` skips it instead. The job is never cancelled: it is not the sensor's.
 
     :param job_id: the job's id.
 
@@ -66,7 +66,7 @@ class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
         """Ask once."""
         watched = self._watched_id()
         if self._watch is None:
-            self._watch = Watch(self.kind, watched, delay=self._delay(), deadline=None, log=self.log)
+            self._watch = self._new_watch(watched, deadline=None)
         outcome = self._ask(watched)
         if isinstance(outcome, Job):
             self._push_links(context, outcome)

@@ -15,7 +15,7 @@ from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.sensors.neptune_ml import NeptuneMLDataProcessingSensor
 from tests.provider.catcher import Catcher
 from tests.provider.conftest import connection
-from tests.provider.worker import Run, revived
+from tests.provider.worker import Run, event_of, revived
 
 START = {"id": "x", "inputDataS3Location": "s3://b/in", "processedDataS3Location": "s3://b/out"}
 ROLE = "arn:aws:iam::123456789012:role/Neptune"
@@ -61,7 +61,9 @@ def test_a_tasks_connection_reaches_every_request(catcher: Catcher, deferrable: 
     )
     if deferrable:
         trigger = revived(Run(sensor).deferred().trigger)
-        trigger._poll()
+        trigger.waiter_delay = 0.01
+        catcher.answer(200, {"status": "Completed"})
+        event_of(trigger)
     else:
         sensor._ask("x")
     request = catcher.requests[-1]

@@ -23,6 +23,7 @@ from neptune_airflow.errors import (
     NeptuneMLRequestError,
     NeptuneMLTimeoutError,
 )
+from neptune_airflow.hooks.neptune_ml import NeptuneMLHook
 from neptune_airflow.jobs import DATA_PROCESSING, Job
 from neptune_airflow.local.registry import Status
 from neptune_airflow.local.server import LocalNeptune
@@ -240,7 +241,7 @@ def test_a_triggerer_that_stops_cancels_nothing(process: Make, jobs: Jobs, monke
 
 
 async def _cancel(job_id: str) -> None:
-    await asyncio.to_thread(triggers._shared_hook("data_processing", "{}").cancel_job, DATA_PROCESSING, job_id)
+    await asyncio.to_thread(NeptuneMLHook().cancel_job, DATA_PROCESSING, job_id)
 
 
 def test_trigger_that_crashed_is_set_up_again_without_a_retry(process: Make, jobs: Jobs) -> None:
@@ -293,6 +294,8 @@ def test_triggers_of_other_versions_are_still_read() -> None:
         "deadline": None,
         "cancel_on_kill": True,
         "not_before": None,
+        "waiter_max_delay": None,
+        "began": None,
     }
     assert NeptuneMLJobTrigger("export", "y").serialize()[1]["kind"] == "export"
 

@@ -1,0 +1,205 @@
+"""Describing jobs from an event loop: botocore's requests, signatures and readers, with aiohttp in between.
+
+Importing this, like making an `AsyncHook`'s session, belongs in a thread: both take tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from functools import cached_property
+from typing import Any
+
+import aiohttp
+from botocore import exceptions as boto
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.httpsession import ProxyConfiguration, get_cert_path, mask_proxy_url
+from botocore.useragent import UserAgentString
+from botocore.utils import get_environ_proxies
+from yarl import URL
+
+from neptune_airflow.hooks.base import ANSWER_LIMIT, AnswerTooLargeError, JobHook, answer_of, describing
+from neptune_airflow.hooks.shared import AT_ONCE
+from neptune_airflow.hooks.threads import Shared
+from neptune_airflow.jobs import Job, JobKind
+
+#: Seconds for which an idle connection is kept; well below the 350 after which AWS's own gateways forget one.
+KEEP_ALIVE = 60
+#: Seconds before credentials that could not be renewed before their time are asked for again.
+RENEW_AGAIN = 30
+
+
+class AsyncSession:
+    """One HTTP session, with botocore's settings; it raises botocore's errors.
+
+    It follows no redirect, decodes no body, keeps no cookie, and reads no more than `ANSWER_LIMIT` of an answer.
+    Making one reads certificates, and so blocks; it opens nothing before the first request.
+
+    :param url: where it will send to.
+    :param config: the time-outs, proxies, client certificate and user agent of a botocore client.
+    :param verify: whether to verify TLS certificates, or the path of a CA bundle.
+    """
+
+    def __init__(self, url: str, config: Config, verify: bool | str) -> None:
+        proxies = get_environ_proxies(url) if config.proxies is None else config.proxies
+        self.proxy: str | None = ProxyConfiguration(proxies).proxy_url_for(url)
+        self.user_agent = UserAgentString.from_environment().with_client_config(config).to_string()
+        secure = url.startswith("https:") or (self.proxy or "").startswith("https:")
+        self._tls = _tls(verify, config.client_cert) if secure else None
+        limits = (config.connect_timeout, config.read_timeout)
+        # aiohttp has no limit of its own for a proxy that says nothing.
+        total = None if None in limits else sum(limits)
+        self._timeout = aiohttp.ClientTimeout(total=total, sock_connect=limits[0], sock_read=limits[1])
+
+    async def send(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> AWSResponse:
+        """Send one request, once, and read its answer: every asynchronous request of this package goes here.
+
+        :param url: encoded as it is signed.
+        :raises botocore.exceptions.HTTPClientError: or another of botocore's errors, as its own session does.
+        """
+        sending = self._http.request(
+            method,
+            URL(url, encoded=True),
+            headers={"User-Agent": self.user_agent, **headers},
+            data=body,
+            allow_redirects=False,
+            proxy=self.proxy,
+        )
+        try:
+            async with sending as answer:
+                content = b""
+                while chunk := await answer.content.read(ANSWER_LIMIT + 1 - len(content)):
+                    content += chunk
+                    if len(content) > ANSWER_LIMIT:
+                        raise AnswerTooLargeError(endpoint_url=url, limit=ANSWER_LIMIT)
+                return answer_of(url, answer.status, answer.headers, content)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._as_botocore_says(error, url) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if "_http" in self.__dict__:
+            await self._http.close()
+
+    @cached_property
+    def _http(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=AT_ONCE, keepalive_timeout=KEEP_ALIVE, ssl=True if self._tls is None else self._tls
+            ),
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept", "Accept-Encoding"),
+            auto_decompress=False,
+        )
+
+    def _as_botocore_says(self, error: Exception, url: str) -> Exception:
+        said: Exception
+        if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+            said = boto.ProxyConnectionError(proxy_url=mask_proxy_url(self.proxy), error=error)
+        elif isinstance(error, aiohttp.ClientConnectorCertificateError):
+            said = boto.SSLError(endpoint_url=url, error=error.certificate_error)
+        elif isinstance(error, aiohttp.ClientSSLError):
+            said = boto.SSLError(endpoint_url=url, error=error.os_error)
+        else:
+            says = next((says for kind, says in _SAYINGS if isinstance(error, kind)), boto.HTTPClientError)
+            said = says(endpoint_url=url, error=error)
+        return said
+
+
+# The first that fits counts.
+_SAYINGS = (
+    (aiohttp.ClientConnectorError, boto.EndpointConnectionError),
+    (aiohttp.ConnectionTimeoutError, boto.ConnectTimeoutError),
+    (TimeoutError, boto.ReadTimeoutError),
+    (aiohttp.ServerDisconnectedError, boto.ConnectionClosedError),
+    (aiohttp.ClientOSError, boto.ConnectionClosedError),
+    (aiohttp.ClientPayloadError, boto.ConnectionClosedError),
+)
+
+
+def _tls(verify: bool | str, client_cert: str | tuple[str, str] | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.load_verify_locations(cafile=get_cert_path(verify))
+    if client_cert:
+        context.load_cert_chain(*((client_cert,) if isinstance(client_cert, str) else client_cert))
+    return context
+
+
+class AsyncHook:
+    """The describing half of a hook, for all who wait on one event loop.
+
+    The connection is looked up, a role assumed and credentials renewed in a thread, by one for all who need it.
+
+    :param hook: the hook, not yet resolved.
+    """
+
+    def __init__(self, hook: JobHook) -> None:
+        self._hook = hook
+        self._session: AsyncSession | None = None
+        self._region = ""
+        self._credentials: Credentials | None = None
+        self._frozen: ReadOnlyCredentials | None = None
+        self._renewed = 0.0
+        self._resolving = Shared(self._resolve)
+        self._users = 0
+        self._retired = False
+
+    async def describe(self, kind: JobKind, job_id: str, **of_request: Any) -> Job:
+        """Do what `JobHook.describe_job` does, and raise what that raises.
+
+        :param of_request: arguments of the hook that this request has of its own.
+        """
+        self._users += 1
+        try:
+            with self._hook._errors(describing(kind, job_id)):
+                if self._needs_resolving():
+                    await self._resolving()
+                request = self._signed(kind, job_id, of_request)
+                assert self._session is not None  # by _resolve
+                answer = await self._session.send(request.method, request.url, dict(request.headers), request.body)
+            return self._hook.described(kind, job_id, answer)
+        finally:
+            self._users -= 1
+            if self._retired:
+                await self.retire()
+
+    async def retire(self) -> None:
+        """Close the session, once nobody sends by it any more."""
+        self._retired = True
+        if not self._users and self._session:
+            await self._session.close()
+
+    def _needs_resolving(self) -> bool:
+        if self._session is None:
+            return True
+        refresh_needed = getattr(self._credentials, "refresh_needed", None)
+        return bool(refresh_needed and refresh_needed() and time.time() - self._renewed > RENEW_AGAIN)
+
+    def _resolve(self) -> None:
+        """Read what blocks: in a thread."""
+        hook = self._hook
+        if self._session is None:
+            self._region = hook.signing_region or "us-east-1"
+            if hook.iam_auth:
+                self._credentials = hook.get_session(region_name=hook.signing_region).get_credentials()
+                if self._credentials is None:
+                    raise boto.NoCredentialsError()
+        if self._credentials:
+            self._renewed = time.time()
+            self._frozen = self._credentials.get_frozen_credentials()
+        # The last, by which it is known that the rest is there.
+        self._session = self._session or AsyncSession(hook.endpoint_url, hook._get_config(), hook.verify)
+
+    def _signed(self, kind: JobKind, job_id: str, of_request: dict[str, Any]) -> AWSPreparedRequest:
+        request = self._hook.describe_request(kind, job_id, **of_request)
+        if self._frozen:
+            SigV4Auth(self._frozen, kind.service, self._region).add_auth(request)
+        return request.prepare()
