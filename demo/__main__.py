@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import httpx
 from rich.console import Console
 
 from demo import report
 from demo.follow import Run
-from demo.processes import DemoError, running, stop
+from demo.processes import DemoError, interrupted_by_signals, running, stop
 from demo.show import Display, make_console, make_display
 from demo.stack import USER, Stack
 
@@ -25,9 +23,7 @@ INTERRUPTED = 130
 def main() -> int:
     """Run a command; the exit code is 0 only if the DAG run succeeded, or everything has stopped."""
     arguments = _parser().parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    interrupted_by_signals()
     console = make_console()
     try:
         return _run(arguments, console) if arguments.command == "run" else _stop(arguments.home, console)
@@ -83,10 +79,6 @@ def _stop(home: Path, console: Console) -> int:
         raise DemoError(f"these processes do not end: {left}")
     console.print(f"{found} processes stopped." if found else "No demo is running.")
     return 0
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 PATIENCE = httpx.Timeout(30.0)
+LONGEST_PAGE = "100"
 
 
 class AirflowAPI:
@@ -72,8 +73,22 @@ class AirflowAPI:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Give the task instances of a run, the upstream ones first: a task's weight counts those after it."""
-        found = self._get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        found = self._get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=LONGEST_PAGE)["task_instances"]
         return sorted(found, key=lambda task: (-task["priority_weight"], task["task_id"]))
+
+    def set_state(self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int = -1) -> None:
+        """Mark a task instance, as a person does.
+
+        :param state: ``failed``, ``success`` or ``skipped``.
+        """
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        path += f"/{map_index}" if map_index >= 0 else ""
+        self._call("PATCH", path, {"new_state": state}).raise_for_status()
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Let a task run anew, with all of its mapped instances, as a person does."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}
+        self._call("POST", f"/dags/{dag_id}/clearTaskInstances", body).raise_for_status()
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """Give what a task returned; None when it returned nothing."""

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -46,7 +47,7 @@ class Part:
     def start(cls, name: str, command: Sequence[str], home: Path, environment: Mapping[str, str]) -> Part:
         """Start a program of this virtual environment in ``home``, with its output in a log there."""
         log = home / f"{name}.log"
-        with log.open("wb") as sink:
+        with log.open("ab") as sink:
             process = subprocess.Popen(
                 [str(Path(sys.executable).parent / command[0]), *command[1:]],
                 cwd=home,
@@ -67,6 +68,11 @@ class Part:
         if code is not None:
             raise DemoError(f"{self.name} ended with exit code {code}. The end of {self.log}:\n{tail(self.log)}")
 
+    def kill(self) -> None:
+        """Kill it and all that it has started, at once."""
+        kill_tree(self.process.pid)
+        self.process.wait()
+
     def finish(self, timeout: float) -> None:
         """Wait for a program that does its work and ends.
 
@@ -86,6 +92,16 @@ def tail(log: Path, lines: int = LOG_TAIL) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
+def kill_tree(pid: int) -> None:
+    """Kill a process, and then all that it has started: no parent learns of its child's death."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    _signal(family, signal.SIGKILL)
+
+
 def running(home: Path) -> list[psutil.Process]:
     """Give every process that belongs to the demo in ``home``."""
     return [process for process in psutil.process_iter() if process.pid != os.getpid() and _belongs(process, home)]
@@ -103,6 +119,17 @@ def stop(home: Path) -> list[int]:
         _signal(running(home), signal.SIGKILL)
         _gone(home, KILL_SECONDS)
         return [process.pid for process in running(home)]
+
+
+def interrupted_by_signals() -> None:
+    """Let every signal that says stop do what a Ctrl-C does; one that is ignored stays so."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -45,19 +45,36 @@ class Stack:
     :param dags: the folder of DAG files.
     :param tell: takes a line about each step of the start.
     :param scheduled: whether DAGs also run by their schedules, once they are unpaused.
+    :param parts: the commands of Airflow that run, by the name of each.
+    :param settings: environment variables for every part, stronger than the stack's own.
+    :param service: further options of ``neptune-ml-local serve``.
     """
 
-    def __init__(self, home: Path, dags: Path, tell: Callable[[str], None] = print, *, scheduled: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        tell: Callable[[str], None] = print,
+        *,
+        scheduled: bool = False,
+        parts: Mapping[str, Sequence[str]] = AIRFLOW_PARTS,
+        settings: Mapping[str, str] | None = None,
+        service: Sequence[str] = (),
+    ) -> None:
         self.home = home.resolve()
         self.dags = dags.resolve()
         self.password = secrets.token_urlsafe(12)
-        self.ui = f"http://{HOST}:{_free_port()}"
+        self.ui = f"http://{HOST}:{free_port()}"
         self.service = ""
         self._kept = False
         self._scheduled = scheduled
         self.api = AirflowAPI(self.ui, USER, self.password)
         self._tell = tell
-        self._parts: list[Part] = []
+        self._commands = dict(parts)
+        self._settings = dict(settings or {})
+        self._service = service
+        self._environment: dict[str, str] = {}
+        self._parts: dict[str, Part] = {}
 
     def __enter__(self) -> Self:
         if running(self.home):
@@ -85,26 +102,68 @@ class Stack:
         :raises DemoError: when a part ends or does not get ready in time.
         """
         self._prepare()
-        environment = self._environment()
+        self._environment = self._surroundings()
         self._tell("starting the local Neptune ML service, preparing Airflow's database")
-        service = self._start("service", ["neptune-ml-local", "serve", "--host", HOST, "--port", "0"], environment)
-        migration = Part.start("database", ["airflow", "db", "migrate"], self.home, environment)
-        self.service = self._wait_for(lambda: _address(service.log), "the local Neptune ML service")
+        command = ["neptune-ml-local", "serve", "--host", HOST, "--port", "0", *self._service]
+        service = self.launch("service", command)
+        self._environment |= self.backends()
+        migration = Part.start("database", ["airflow", "db", "migrate"], self.home, self._environment)
+        self.service = self.wait_for(lambda: _address(service.log), "the local Neptune ML service")
         migration.finish(START_SECONDS)
-        environment["AIRFLOW_CONN_AWS_DEFAULT"] = _connection(self.service)
-        self._tell(f"the service answers at {self.service}; starting Airflow: {', '.join(AIRFLOW_PARTS)}")
-        for name, command in AIRFLOW_PARTS.items():
-            self._start(name, ["airflow", *command], environment)
-        self._wait_for(self.api.healthy, "Airflow")
+        self._environment.setdefault("AIRFLOW_CONN_AWS_DEFAULT", connection(self.service))
+        self._tell(f"the service answers at {self.service}; starting Airflow: {', '.join(self._commands)}")
+        for name in self._commands:
+            self.restart(name)
+        self.wait_for(self.api.healthy, "Airflow")
         self._tell(f"Airflow answers at {self.ui}")
+
+    def backends(self) -> dict[str, str]:
+        """Start what Airflow needs beside itself, and give the settings that name it: for SQLite, nothing."""
+        return {}
+
+    def launch(self, name: str, command: Sequence[str]) -> Part:
+        """Start a program as a part of the stack; its output goes to ``<name>.log``."""
+        self._parts[name] = part = Part.start(name, command, self.home, self._environment)
+        return part
+
+    def restart(self, name: str) -> Part:
+        """Start one of Airflow's parts, anew if it was there before and is gone."""
+        return self.launch(name, ["airflow", *self._commands[name]])
+
+    def part(self, name: str) -> Part:
+        """Give a part by its name."""
+        return self._parts[name]
+
+    def kill(self, name: str) -> None:
+        """Kill a part and all that it has started, by SIGKILL, as a machine that loses its power would."""
+        self._parts.pop(name).kill()
+
+    def end(self, name: str) -> None:
+        """Stop a part in order, as a deployment does."""
+        part = self._parts.pop(name)
+        part.process.terminate()
+        part.finish(START_SECONDS)
 
     def check(self) -> None:
         """Make sure that every part still runs.
 
         :raises DemoError: when one does not, with the end of its log.
         """
-        for part in self._parts:
+        for part in self._parts.values():
             part.check()
+
+    def wait_for(self, condition: Callable[[], Answer], what: str, seconds: float = START_SECONDS) -> Answer:
+        """Wait until a condition gives something true, while every part runs.
+
+        :raises DemoError: when it does not in time, or a part ends.
+        """
+        deadline = time.monotonic() + seconds
+        while not (result := condition()):
+            self.check()
+            if time.monotonic() > deadline:
+                raise DemoError(f"{what} is not ready after {seconds:.0f} s; its logs are in {self.home}")
+            time.sleep(0.2)
+        return result
 
     def stop(self) -> None:
         """End every process of the stack, and theirs.
@@ -115,7 +174,7 @@ class Stack:
         left = stop(self.home)
         if left:
             raise DemoError(f"These processes do not end: {left}")
-        for part in self._parts:
+        for part in self._parts.values():
             part.process.wait()
         self._parts.clear()
 
@@ -126,21 +185,7 @@ class Stack:
         login.touch(mode=0o600)
         login.write_text(json.dumps({USER: self.password}))
 
-    def _start(self, name: str, command: list[str], environment: dict[str, str]) -> Part:
-        part = Part.start(name, command, self.home, environment)
-        self._parts.append(part)
-        return part
-
-    def _wait_for(self, condition: Callable[[], Answer], what: str) -> Answer:
-        deadline = time.monotonic() + START_SECONDS
-        while not (result := condition()):
-            self.check()
-            if time.monotonic() > deadline:
-                raise DemoError(f"{what} is not ready after {START_SECONDS:.0f} s; its logs are in {self.home}")
-            time.sleep(0.2)
-        return result
-
-    def _environment(self) -> dict[str, str]:
+    def _surroundings(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         loopback = ",".join(filter(None, [os.environ.get("no_proxy"), HOST, "localhost"]))
         return kept | {
@@ -172,10 +217,12 @@ class Stack:
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **self._settings,
         }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port of the loopback interface on which nothing listens."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -187,6 +234,10 @@ def _address(log: Path) -> str:
     return found[0] if found else ""
 
 
-def _connection(service: str) -> str:
-    extra = {"endpoint_url": service, "region_name": REGION}
+def connection(service: str, **config: float) -> str:
+    """Give an Airflow connection to a local service.
+
+    :param config: arguments of botocore's ``Config``.
+    """
+    extra = {"endpoint_url": service, "region_name": REGION, **({"config_kwargs": config} if config else {})}
     return json.dumps({"conn_type": "aws", "login": "local", "password": "local", "extra": extra})

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from demo.follow import Run, ledger
-from demo.processes import Part
-from demo.stack import AIRFLOW_PARTS, Stack
+from demo.stack import Stack
 
 START, GET, CANCEL = (f"{verb}MLDataProcessingJob" for verb in ("Start", "Get", "Cancel"))
 
@@ -63,9 +59,8 @@ class Ended:
         answer = httpx.get(f"{self.stack.service}/ml/dataprocessing/{job_id}", trust_env=False).raise_for_status()
         return str(answer.json()["status"])
 
-    def mark_failed(self) -> None:
-        path = f"/dags/{self.dag_id}/dagRuns/{self.run.run_id}/taskInstances/process"
-        self.stack.api._call("PATCH", path, {"new_state": "failed"}).raise_for_status()
+    def mark_failed(self, map_index: int = -1) -> None:
+        self.stack.api.set_state(self.dag_id, self.run.run_id, "process", "failed", map_index)
 
     def let_go(self) -> None:
         """Wait until every job of the start has been stopped, once."""
@@ -87,8 +82,7 @@ def test_mapped_deferred_tasks_that_are_marked_failed_let_go_of_their_jobs(stack
     ended.watched()
 
     for index in range(2):
-        path = f"/dags/mapped/dagRuns/{ended.run.run_id}/taskInstances/process/{index}"
-        stack.api._call("PATCH", path, {"new_state": "failed"}).raise_for_status()
+        ended.mark_failed(index)
 
     ended.let_go()
 
@@ -114,9 +108,8 @@ def test_a_time_out_while_deferred_lets_go_of_the_job(stack: Stack, dag_id: str)
 def test_a_deferred_task_that_is_cleared_gets_a_new_job_after_the_old_one(stack: Stack) -> None:
     ended = Ended(stack, "deferred")
     ended.watched()
-    body = {"dry_run": False, "dag_run_id": ended.run.run_id, "task_ids": ["process"], "only_failed": False}
 
-    stack.api._call("POST", "/dags/deferred/clearTaskInstances", body).raise_for_status()
+    stack.api.clear("deferred", ended.run.run_id, "process")
 
     new = wait_until(lambda: ended.calls(START)[-1] not in ended.jobs and ended.calls(START)[-1])
     assert ended.status(ended.jobs[0]) == "Stopped"
@@ -139,13 +132,9 @@ def test_a_worker_that_dies_after_submitting_leaves_its_job_to_the_next_try(stac
 def test_a_triggerer_that_dies_leaves_its_jobs_to_the_next_one(stack: Stack) -> None:
     ended = Ended(stack, "deferred")
     ended.watched()
-    (old,) = (part for part in stack._parts if part.name == "triggerer")
-    environment = psutil.Process(old.process.pid).environ()
 
-    os.killpg(old.process.pid, signal.SIGKILL)
-    old.process.wait()
-    command = ["airflow", *AIRFLOW_PARTS["triggerer"]]
-    stack._parts[stack._parts.index(old)] = Part.start("triggerer", command, stack.home, environment)
+    stack.kill("triggerer")
+    stack.restart("triggerer")
 
     ended.watched()
     assert ended.status(ended.jobs[0]) == "InProgress"

@@ -98,7 +98,7 @@ def test_a_model_is_deployed_once_it_is_approved_and_kept_while_none_is_better(s
     dag_id = "neptune_ml_gated_deploy"
     first = Run(stack, dag_id, logical_date="2026-11-15T00:00:00Z")
 
-    (scheduler,) = (part for part in stack._parts if part.name == "scheduler")
+    scheduler = stack.part("scheduler")
 
     def parked() -> bool:
         """Say whether the scheduler knows that the task no longer runs: a person is never as quick as this test."""
