@@ -9,13 +9,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 INSTALLED := $(VENV)/.installed
+CHAOS_INSTALLED := $(VENV)/.installed-chaos
 
 # Without bytecode Airflow takes three times as long to start; a foreign path would bring in foreign packages.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop test lint bench clean
+.PHONY: help install demo demo-stop test chaos lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +41,17 @@ demo-stop: $(INSTALLED) ## stop what make demo KEEP=1 left running
 
 test: $(INSTALLED) ## run the whole suite (ARGS='-k submit' is passed on to pytest)
 	$(BIN)/python -m pytest $(ARGS)
+
+$(CHAOS_INSTALLED): $(INSTALLED)
+	@echo "installing what a cluster needs into $(VENV) (once)"
+	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
+		--constraint $(CONSTRAINTS) --group chaos
+	@touch $@
+
+chaos: $(CHAOS_INSTALLED) ## kill the parts of real Airflows while jobs wait, about 15 minutes (ARGS='--executor celery')
+	@missing=$$($(BIN)/python -m chaos.cluster --packages); \
+		test -z "$$missing" || test "$$(id -u)" != 0 || apt-get install --yes --no-install-recommends $$missing
+	@$(BIN)/python -m chaos.cluster $(ARGS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,0 +1,195 @@
+"""Airflow on PostgreSQL, with its workers in the scheduler or on Celery and Redis, behind two proxies.
+
+The programs are Debian's. They listen on free ports of the loopback interface and keep their data below the cluster's
+own folder; PostgreSQL does not run as root.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from chaos.cluster.proxy import HOST, Proxy
+from chaos.cluster.step import GATES
+from demo.processes import DemoError
+from demo.stack import AIRFLOW_PARTS, Stack, connection, free_port
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent.parent
+DATABASE = "airflow"
+#: Who PostgreSQL runs as where this is run by root, as Debian's package has made it.
+DATABASE_USER = "postgres"
+POSTGRES = Path("/usr/lib/postgresql")
+REDIS = Path("/usr/bin/redis-server")
+PACKAGES = {"postgresql": lambda: any(POSTGRES.glob("*/bin/postgres")), "redis-server": REDIS.exists}
+WORKERS = ("worker-1", "worker-2")
+SECOND_TRIGGERER = "triggerer-2"
+
+# What takes Airflow minutes to notice, for people's sake, takes it seconds here; nothing else is changed by these.
+SETTINGS = {
+    "AIRFLOW__CORE__PARALLELISM": "8",
+    "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
+    "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "2",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "3",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+}
+
+
+def missing_packages() -> list[str]:
+    """Name the Debian packages that are not installed."""
+    return [name for name, there in PACKAGES.items() if not there()]
+
+
+class Cluster(Stack):
+    """A stack on PostgreSQL, and on Celery if so wished, whose network can be spoilt.
+
+    :param home: the throwaway folder; it must be within reach of everybody where this is run by root.
+    :param celery: run tasks on two Celery workers, not in the scheduler's processes.
+    :param seed: of the proxy before the local service.
+    :param dags: the folder of DAG files.
+    :raises DemoError: when a Debian package is missing.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        celery: bool,
+        seed: int = 0,
+        tell: Callable[[str], None] = print,
+        dags: Path = HERE / "dags",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        if missing := missing_packages():
+            raise DemoError(f"Debian packages are missing: apt-get install {' '.join(missing)}")
+        self.celery = celery
+        #: Before the local service; only what is asked of Neptune ML is spoilt.
+        self.neptune = Proxy(seed, spoils=lambda seen: seen.path.startswith("/ml/"))
+        #: Before Airflow's API server, where its workers report.
+        self.reports = Proxy()
+        workers = {name: _worker(name) for name in WORKERS} if celery else {}
+        gates = home.resolve() / "gates"
+        super().__init__(
+            home,
+            dags,
+            tell,
+            parts=AIRFLOW_PARTS | workers,
+            settings=SETTINGS
+            | {
+                "PYTHONPATH": str(PROJECT),
+                "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor" if celery else "LocalExecutor",
+                GATES: str(gates),
+                **(settings or {}),
+            },
+            service=("--step", "dataprocessing=chaos.cluster.step", "--parallel-jobs", "100"),
+        )
+        self._gates = gates
+        self._secret = secrets.token_hex(16)
+
+    def __enter__(self) -> Self:
+        self.neptune.__enter__()
+        self.reports.__enter__()
+        try:
+            super().__enter__()
+        except BaseException as error:
+            self._close_proxies(error)
+            raise
+        self.neptune.target = self.service
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            super().__exit__(kind, error, trace)
+        finally:
+            self._close_proxies(error)
+
+    def backends(self) -> dict[str, str]:
+        """Start the database and the broker, and put the proxies in place."""
+        self._gates.mkdir()
+        self.reports.target = self.ui
+        settings = {
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self._start_database(),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.reports.url}/execution/",
+            "AIRFLOW_CONN_AWS_DEFAULT": connection(self.neptune.url, connect_timeout=3, read_timeout=5),
+        }
+        if not self.celery:
+            return settings
+        database = settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].partition("://")[2]
+        return settings | {
+            "AIRFLOW__CELERY__BROKER_URL": self._start_broker(),
+            "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://{database}",
+        }
+
+    def open_gate(self, gate: str, reason: str = "") -> None:
+        """Let the jobs behind a gate end.
+
+        :param reason: why they fail; none lets them succeed.
+        """
+        unfinished = self._gates / f"{gate}.part"
+        unfinished.write_text(reason)
+        unfinished.rename(self._gates / gate)
+
+    def _start_database(self) -> str:
+        data, password, port = self.home / "postgres", self.home / "postgres.password", free_port()
+        data.mkdir()
+        _write_secret(password, self._secret)
+        programs = max(POSTGRES.glob("*/bin"), key=lambda folder: float(folder.parent.name))
+        become: list[str] = []
+        if os.geteuid() == 0:
+            for path in (data, password):
+                shutil.chown(path, DATABASE_USER, DATABASE_USER)
+            become = ["/usr/bin/setpriv", f"--reuid={DATABASE_USER}", f"--regid={DATABASE_USER}", "--clear-groups"]
+        new = [str(programs / "initdb"), "--pgdata", str(data), "--username", DATABASE, "--no-sync"]
+        _run([*become, *new, "--auth", "scram-sha-256", "--pwfile", str(password)], data)
+        serve = [str(programs / "postgres"), "-D", str(data), "-h", HOST, "-p", str(port)]
+        options = {"unix_socket_directories": "", "max_connections": "300", "fsync": "off"}
+        self.launch(
+            "postgres", [*become, *serve, *(part for pair in options.items() for part in ("-c", "=".join(pair)))]
+        )
+        ready = [str(programs / "pg_isready"), "--host", HOST, "--port", str(port)]
+        self.wait_for(lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0, "PostgreSQL")
+        address = ["--host", HOST, "--port", str(port), "--username", DATABASE]
+        _run([str(programs / "createdb"), *address, DATABASE], data, PGPASSWORD=self._secret)
+        return f"postgresql+psycopg2://{DATABASE}:{self._secret}@{HOST}:{port}/{DATABASE}"
+
+    def _start_broker(self) -> str:
+        port, settings = free_port(), self.home / "redis.conf"
+        lines = ["bind " + HOST, f"port {port}", f"requirepass {self._secret}", f"dir {self.home}", 'save ""']
+        # By its environment it is known for a part of this cluster, and its title would overwrite that.
+        _write_secret(settings, "\n".join([*lines, "set-proc-title no", ""]))
+        self.launch("redis", [str(REDIS), str(settings)])
+        return f"redis://:{self._secret}@{HOST}:{port}/0"
+
+    def _close_proxies(self, error: BaseException | None) -> None:
+        for proxy in (self.neptune, self.reports):
+            proxy.__exit__(type(error) if error else None, error, None)
+
+
+def _write_secret(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text)
+
+
+def _run(command: Sequence[str], folder: Path, **environment: str) -> None:
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise DemoError(f"{Path(command[0]).name} failed:\n{done.stderr}")
+
+
+def _worker(name: str) -> list[str]:
+    return ["celery", "worker", "--concurrency", "4", "--celery-hostname", f"{name}@%h", "--skip-serve-logs"]
