@@ -12,6 +12,7 @@ import pytest
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import NeptuneMLCreateEndpointOperator, NeptuneMLDataProcessingOperator
+from tests.provider.airflow_home import environment_of
 from tests.provider.catcher import Catcher
 from tests.provider.worker import Run
 
@@ -106,3 +107,9 @@ def catcher() -> Iterator[Catcher]:
     with Catcher() as server:
         yield server
         server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of an Airflow of its own, with a database."""
+    return environment_of(tmp_path_factory.mktemp("airflow"))

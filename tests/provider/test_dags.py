@@ -10,11 +10,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from neptune_airflow.local.server import LocalNeptune
+from tests.provider.airflow_home import PROJECT, dag_run, marked, run_python
 
-PROJECT = Path(__file__).parents[2]
 MODES_DAG = """
 import pendulum
 from airflow.sdk import DAG
@@ -153,30 +151,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of an Airflow of its own, with a database."""
-    home = tmp_path_factory.mktemp("airflow")
-    environment = {
-        **os.environ,
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "local")]),
-    }
-    _run(environment, "-m", "airflow", "db", "migrate")
-    return environment
-
-
-def _run(environment: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
-
-
 def test_every_mode_in_one_dag(airflow: dict[str, str], jobs: Any) -> None:
-    (line,) = _marked(_dag_run(airflow, "modes", MODES_DAG), "RUN")
+    (line,) = marked(dag_run(airflow, "modes", MODES_DAG), "RUN")
     tasks = [
         "defer:-1",
         "deferred:-1",
@@ -193,27 +169,15 @@ def test_every_mode_in_one_dag(airflow: dict[str, str], jobs: Any) -> None:
     assert len(jobs("StartMLModelTrainingJob")) == len(jobs("StartExport")) == 1
 
 
-def _dag_run(airflow: dict[str, str], name: str, code: str, *arguments: str) -> list[str]:
-    dag = Path(airflow["AIRFLOW_HOME"]) / "dags" / f"{name}.py"
-    dag.parent.mkdir(exist_ok=True)
-    dag.write_text(code)
-    connection = {"AIRFLOW_CONN_AWS_DEFAULT": os.environ["AIRFLOW_CONN_AWS_DEFAULT"]}
-    return _run({**airflow, **connection}, str(dag), *arguments).splitlines()
-
-
-def _marked(lines: list[str], mark: str) -> list[str]:
-    return [line[line.index(mark) + len(mark) + 1 :] for line in lines if f"{mark} " in line]
-
-
 def test_auto_builds_on_the_same_task_of_an_earlier_run(airflow: dict[str, str], play: LocalNeptune, jobs: Any) -> None:
-    first = _dag_run(airflow, "earlier", EARLIER_DAG, "2026-03-01")
-    assert _marked(first, "RUN") == ["success"]
-    assert _marked(first, "BUILT") == ["'' ''"]
-    second = _dag_run(airflow, "earlier", EARLIER_DAG, "2026-03-02")
+    first = dag_run(airflow, "earlier", EARLIER_DAG, "2026-03-01")
+    assert marked(first, "RUN") == ["success"]
+    assert marked(first, "BUILT") == ["'' ''"]
+    second = dag_run(airflow, "earlier", EARLIER_DAG, "2026-03-02")
     processed = [call["id"] for call in jobs("StartMLDataProcessingJob")]
     trained = [call["id"] for call in jobs("StartMLModelTrainingJob")]
     made = {each: [job for job in processed if f"-{each}-" in job] for each in ("process", "mapped")}
-    assert _marked(second, "BUILT") == [f"'{made['process'][0]}' '{trained[0]}'"]
+    assert marked(second, "BUILT") == [f"'{made['process'][0]}' '{trained[0]}'"]
     built = {job: play.wait_for("dataprocessing", job) for job in processed}
     previous = {job: built[job].request.get("previousDataProcessingJobId") for job in processed}
     assert [previous[job] for job in made["process"]] == [None, made["process"][0]]
@@ -223,16 +187,16 @@ def test_auto_builds_on_the_same_task_of_an_earlier_run(airflow: dict[str, str],
         assert previous[job] == places[built[job].request["inputDataS3Location"]]
     newest = built[made["process"][1]]
     said = f"{newest.id} {newest.output_location}"
-    assert sorted(_marked(second, "EVENT")) == [f"processed {said}", f"{newest.output_location} {said}"]
-    backfilled = _dag_run(airflow, "earlier", EARLIER_DAG, "2026-02-01")
-    assert _marked(backfilled, "BUILT") == ["'' ''"]
+    assert sorted(marked(second, "EVENT")) == [f"processed {said}", f"{newest.output_location} {said}"]
+    backfilled = dag_run(airflow, "earlier", EARLIER_DAG, "2026-02-01")
+    assert marked(backfilled, "BUILT") == ["'' ''"]
 
 
 def test_openlineage_is_told_of_the_chain(airflow: dict[str, str], tmp_path: Path, jobs: Any) -> None:
     events = tmp_path / "events.jsonl"
     transport = {"type": "file", "log_file_path": str(events), "append": True}
     told = {**airflow, "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
-    _dag_run(told, "lineage", LINEAGE_DAG)
+    dag_run(told, "lineage", LINEAGE_DAG)
     complete = {
         event["job"]["name"].rpartition(".")[2]: event
         for event in map(json.loads, events.read_text().splitlines())
@@ -256,8 +220,8 @@ def test_openlineage_is_told_of_the_chain(airflow: dict[str, str], tmp_path: Pat
 def test_a_failure_between_setup_and_teardown_leaves_no_endpoint(
     airflow: dict[str, str], play: LocalNeptune, trained: str, jobs: Any
 ) -> None:
-    lines = _dag_run(airflow, "scoring", SCORING_DAG)
-    assert _marked(lines, "RUN") == ["failed ['create:success', 'delete:success', 'score:failed']"]
+    lines = dag_run(airflow, "scoring", SCORING_DAG)
+    assert marked(lines, "RUN") == ["failed ['create:success', 'delete:success', 'score:failed']"]
     (created,) = jobs("CreateMLEndpoint")
     assert created["id"] not in play.client("neptunedata").list_ml_endpoints()["ids"]
 
@@ -273,7 +237,7 @@ for dag in bag.dags.values():
 """
     dags = str(PROJECT / "dags")
     path = os.pathsep.join([dags, airflow["PYTHONPATH"]])  # as Airflow has its folder of DAGs on its path
-    output = _run({**airflow, "PYTHONPATH": path}, "-c", "import sys" + code, dags)
+    output = run_python({**airflow, "PYTHONPATH": path}, "-c", "import sys" + code, dags)
     assert "neptune_ml_pipeline ['export', 'process', 'train']" in output
     assert "neptune_ml_submit_and_sense ['export', 'submit', 'wait', 'train']" in output
     for name in ("incremental", "gated_deploy", "new_data", "train_on_new_data", "batch_scoring"):
@@ -292,7 +256,7 @@ with DAG("group"):
 {textwrap.indent(group, "    ")}
 """
     (tmp_path / "readme.py").write_text(code + tasks.format("train") + rest + tasks.format("pipeline.train"))
-    output = _run(airflow, str(tmp_path / "readme.py"))
+    output = run_python(airflow, str(tmp_path / "readme.py"))
     assert "['export', 'process', 'train']" in output
     steps = [f"neptune_ml.{step}" for step in ("export", "process", "train", "endpoint")]
     assert all(step in output.splitlines()[-1] for step in (*steps, "report"))
@@ -309,7 +273,7 @@ for group in ("hooks", "operators", "sensors", "triggers"):
         for module in entry["python-modules"]:
             __import__(module)
 """
-    assert "0.1.0 Amazon Neptune ML" in _run(airflow, "-c", code)
+    assert "0.1.0 Amazon Neptune ML" in run_python(airflow, "-c", code)
 
 
 def test_naming_operators_imports_neither_boto3_nor_the_amazon_provider() -> None:
