@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import IO, Any
 
 CHUNK = 1 << 20
+#: Requests that may be on their way at once.
+CONNECTIONS = 16
+#: The status of a range that begins behind the end of the file, as every range of an empty file does.
+NOTHING_THERE = 416
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -51,18 +55,49 @@ class Store:
         from botocore.config import Config
 
         # A checksum of its own for each upload costs a quarter of the time of a large one, and moto looks at none.
-        config = Config(request_checksum_calculation="when_required")
+        config = Config(request_checksum_calculation="when_required", max_pool_connections=CONNECTIONS)
+        if self.endpoint_url:
+            config = config.merge(Config(s3={"addressing_style": "path"}))
         return boto3.client("s3", endpoint_url=self.endpoint_url, region_name=self.region, config=config)
 
     def list(self, location: str) -> list[str]:
         """Give the names of all files below a location, relative to it and sorted."""
+        return sorted(self.sizes(location))
+
+    def sizes(self, location: str) -> dict[str, int]:
+        """Give the size in bytes of each file below a location, by its name relative to it."""
         if "://" not in location:
             base = Path(location)
-            return sorted(str(path.relative_to(base)) for path in base.rglob("*") if path.is_file())
+            files = (path for path in base.rglob("*") if path.is_file())
+            return {str(path.relative_to(base)): path.stat().st_size for path in files}
         bucket, key = split_uri(location)
         prefix = key.rstrip("/") + "/" if key else ""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return sorted(item["Key"][len(prefix) :] for page in pages for item in page.get("Contents", []))
+        return {item["Key"][len(prefix) :]: item["Size"] for page in pages for item in page.get("Contents", [])}
+
+    def part(self, location: str, start: int, size: int) -> bytes:
+        """Give some bytes of one file, and no more of it is read; fewer at its end.
+
+        :param start: the first one, counted from 0.
+        :param size: how many, at least 1.
+        :raises FileNotFoundError: when there is no such file.
+        """
+        if "://" not in location:
+            with Path(location).open("rb") as source:
+                source.seek(start)
+                return source.read(size)
+        bucket, key = split_uri(location)
+        try:
+            answer = self._s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{start + size - 1}")
+        except self._s3.exceptions.NoSuchKey:
+            raise FileNotFoundError(location) from None
+        except self._s3.exceptions.ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == NOTHING_THERE:
+                return b""
+            raise
+        with answer["Body"] as body:
+            found: bytes = body.read()
+        return found
 
     def open(self, location: str) -> IO[bytes]:
         """Open one file for reading, as a stream.

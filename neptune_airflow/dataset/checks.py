@@ -127,9 +127,8 @@ _error("edge-no-end", _GUIDE, "there is no node id", f"give the edge both ends; 
 _error("unknown-node", _GUIDE, "no {type!r} node has the id {value!r}",
        "export while nothing is written, or from a clone (cloneCluster), so that nodes and edges are of one moment")
 _error("edge-no-relation", _GUIDE, "the edge has no relation", "fill the relation column in every row")
-_warning("id-in-types", _INFERRED, "the id {value!r} is in {other!r} too: they become two nodes",
+_warning("id-in-types", _INFERRED, "{count} ids are in files of more than one type: each becomes a node of each type",
          "give a node one label, or see whether the two are meant to be one")
-_warning("no-edges", _INFERRED, "{type} has no edges", "leave the type out, or see why the export found nothing")
 
 # -- values ----------------------------------------------------------------------------------------------------------
 _error("not-a-number", _GUIDE, "{value!r} is not a number", f"{_DATA}; or make it a category feature")

@@ -130,3 +130,13 @@ class Configuration:
     document: Document = field(repr=False, compare=False)
     warnings: tuple[str, ...] = ()
     ignored: tuple[Finding, ...] = ()
+
+    @property
+    def files(self) -> tuple[NodeFile | EdgeFile, ...]:
+        """All files, those with nodes first."""
+        return (*self.nodes, *self.edges)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels of all files."""
+        return tuple(label for file in self.files for label in file.labels)

@@ -138,7 +138,7 @@ class Reader:
 
     def checked_name(self, name: str, path: str) -> str:
         """See that a name is one of a file below the export."""
-        if not name.strip("/") or name.startswith("/") or ".." in name.split("/") or not _storable(name):
+        if {"", ".", ".."} & set(name.split("/")) or not _storable(name):
             raise self.error("file-name", path, value=name)
         return name
 

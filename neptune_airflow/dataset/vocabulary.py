@@ -17,6 +17,8 @@ NORMS = ("none", "min-max", "standard")
 IMPUTERS = ("mean", "median", "most-frequent")
 DATETIME_PARTS = ("year", "month", "weekday", "hour")
 SPLITS = ("train", "valid", "test")
+#: The exporter's own shares of the splits.
+DEFAULT_RATE = (0.9, 0.1, 0.0)
 LINK_PREDICTION = "link_prediction"
 NODE_LABELS = ("classification", "regression")
 EDGE_LABELS = (*NODE_LABELS, LINK_PREDICTION)
@@ -140,6 +142,16 @@ FEATURE_TYPES: dict[str, FeatureType] = {
     "text_sbert512": _type(),
     "text_word2vec": _type("language"),
     "none": _type("separator"),
+}
+
+
+#: What the encodings of these types need besides the data.
+NEED_A_MODEL = {
+    "text_fasttext": "fastText vectors",
+    "text_sbert": "a Sentence-BERT model",
+    "text_sbert128": "a Sentence-BERT model",
+    "text_sbert512": "a Sentence-BERT model",
+    "text_word2vec": "word2vec vectors",
 }
 
 
