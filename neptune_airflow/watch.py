@@ -32,7 +32,7 @@ class Watch:
 
     The pause between two polls is 1/40 of the job's age (`GROWTH`), but at least ``delay`` and at most ``max_delay``.
     So the end of a job is seen at most ``delay``, or 3% of the job's duration, after it has come, with a small part of
-    the polls: of a job of ten hours, with 30 and 300 seconds, 210 instead of 1,200. Equal delays poll at fixed times.
+    the polls: of a job of ten hours, with 30 and 300 seconds, 215 instead of 1,201. Equal delays poll at fixed times.
 
     :param kind: the job's row.
     :param job_id: its id.
