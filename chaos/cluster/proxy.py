@@ -8,7 +8,6 @@ it must be killed, without a hook in the code under test.
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import random
 import socket
@@ -161,7 +160,8 @@ class Proxy:
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, 0, backlog=512)
         await site.start()
-        self.url = f"http://{HOST}:{self._runner.addresses[0][1]}"
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http://{HOST}:{self._port}"
 
     async def _close(self) -> None:
         for hold in self._holds:
@@ -212,14 +212,14 @@ class Proxy:
                 return effect
         return "passed"
 
-    @staticmethod
-    def client(seen: Seen) -> psutil.Process:
+    def client(self, seen: Seen) -> psutil.Process:
         """Find the process that has made a request which is held still.
 
         :raises LookupError: when it is gone.
         """
+        ends = (HOST, seen.port), (HOST, self._port)
         for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == seen.port and connection.pid not in (None, os.getpid()):
+            if connection.pid and (connection.laddr, connection.raddr) == ends:
                 return psutil.Process(connection.pid)
         raise LookupError(f"nobody has port {seen.port} any more, from which {seen.method} {seen.path} came")
 

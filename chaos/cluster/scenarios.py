@@ -11,13 +11,15 @@ from contextlib import ExitStack
 import psutil
 
 from chaos.cluster.cluster import SECOND_TRIGGERER
-from chaos.cluster.proxy import Proxy, Seen
+from chaos.cluster.proxy import Seen
 from chaos.cluster.trial import ENDED, SECONDS, Jobs, Trial, accepted
 from demo.stack import AIRFLOW_PARTS
 
 #: How long the API server is away, and how long a triggerer is frozen: well past its health check's threshold.
 API_SECONDS = 60.0
 FROZEN_SECONDS = 20.0
+#: The shortest time-out of a DAG here, in seconds.
+SHORTEST_TIME_OUT = 12.0
 START = "/ml/dataprocessing"
 #: How many requests of a hundred are spoilt in bad weather, by effect.
 WEATHER = {
@@ -62,7 +64,7 @@ def submit_and_die(trial: Trial) -> None:
         traps.enter_context(neptune.hold(lambda seen: _started_job(seen) in second, caught, after=True))
         traps.enter_context(neptune.hold(is_described, caught))
         for number in range(len(ids)):
-            task = Proxy.client(caught.get(timeout=SECONDS))
+            task = neptune.client(caught.get(timeout=SECONDS))
             # Every other time, what watches over the task dies with it, and nobody reports that it has ended.
             trial.kill_process((number % 2 and task.ppid()) or task.pid)
     jobs.wait_for("deferred")
@@ -87,7 +89,7 @@ def defer_and_die(trial: Trial) -> None:
         reports.hold(lambda seen: defers(seen, True), caught, after=True),
     ):
         for _ in range(jobs.size):
-            trial.kill_process(Proxy.client(caught.get(timeout=SECONDS)).pid)
+            trial.kill_process(reports.client(caught.get(timeout=SECONDS)).pid)
     jobs.wait_for("deferred", "running", "up_for_retry", "queued", "scheduled")
 
 
@@ -151,7 +153,9 @@ def time_outs(trial: Trial) -> None:
         trial.start(dag_id) for dag_id in ("timed_out_run", "timed_out_wait", "timed_out_task", "timed_out_deferral")
     ]
     for jobs in runs:
-        jobs.will_be_asked()
+        jobs.will_be_asked(SHORTEST_TIME_OUT)
+    for jobs in runs:
+        jobs.submitted()
     for jobs in runs:
         jobs.wait_for(*ENDED)
 

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
@@ -29,9 +29,12 @@ T = TypeVar("T")
 _gates = itertools.count(1)
 
 
-def now() -> str:
-    """Give this moment as the ledger writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def moment(later: float = 0) -> str:
+    """Give a moment as the ledger writes it.
+
+    :param later: seconds from now.
+    """
+    return (datetime.now(UTC) + timedelta(seconds=later)).isoformat(timespec="milliseconds")
 
 
 class Jobs:
@@ -96,7 +99,7 @@ class Jobs:
 
     def mark(self, state: str, index: int = -1) -> None:
         """Mark a task as a person does."""
-        self.asked.setdefault(index, now())
+        self.asked.setdefault(index, moment())
         self.marked.add(index)
         self.cluster.api.set_state(self.dag_id, self.run.run_id, TASK, state, index)
 
@@ -104,15 +107,15 @@ class Jobs:
         """Clear the tasks as a person does."""
         for task in self.tasks():
             index = task["map_index"]
-            self.asked.setdefault(index, now())
+            self.asked.setdefault(index, moment())
             self.marked.discard(index)
             self._first_tries[index].append(task["try_number"] + 1)
         self.cluster.api.clear(self.dag_id, self.run.run_id, TASK)
 
-    def will_be_asked(self) -> None:
-        """Say that from now on a time-out may end the jobs."""
+    def will_be_asked(self, later: float) -> None:
+        """Say that from some seconds later on a time-out may end the jobs."""
         for index in self.indexes:
-            self.asked.setdefault(index, now())
+            self.asked.setdefault(index, moment(later))
 
     def owners(self) -> dict[str, Owned]:
         """Give whose each job is that this run can have, by its id."""

@@ -46,7 +46,7 @@ for mode, deferrable in (("deferred", True), ("in_a_worker", False)):
 
 once = JOB | {"input_data_s3_location": SOURCE, "deferrable": True, "retries": 0}
 
-with DAG("timed_out_run", dagrun_timeout=timedelta(seconds=15), **RUN):
+with DAG("timed_out_run", dagrun_timeout=timedelta(seconds=30), **RUN):
     NeptuneMLDataProcessingOperator(**once)
 
 with DAG("timed_out_wait", **RUN):
