@@ -118,6 +118,7 @@ _SAYINGS = (
     (aiohttp.ServerDisconnectedError, boto.ConnectionClosedError),
     (aiohttp.ClientOSError, boto.ConnectionClosedError),
     (aiohttp.ClientPayloadError, boto.ConnectionClosedError),
+    (aiohttp.ClientResponseError, boto.ConnectionClosedError),
 )
 
 

@@ -341,11 +341,13 @@ def _meaning(error: Exception, doing: str) -> NeptuneMLError:
         return NeptuneMLUnavailableError(f"Could not {doing}: the answer cannot be read ({redact(repr(error), 500)})")
     text = with_remedies(f"Could not {doing}: {error}")
     # A handshake that was cut off is weather; a certificate that is not trusted stays so.
-    if "CERTIFICATE_VERIFY_FAILED" in text:
+    if re.search(_NOT_TRUSTED, text):
         return NeptuneMLRequestError(text)
     return next((meant for types, meant in _MEANINGS if isinstance(error, types)), NeptuneMLRequestError)(text)
 
 
+# Python's words, and urllib3's for a certificate of another host.
+_NOT_TRUSTED = r"CERTIFICATE_VERIFY_FAILED|SSL validation failed for .* (hostname|IP address) .* doesn't match"
 # botocore trips over an answer that is no JSON object, such as a proxy's page.
 _UNREADABLE = (ResponseParserError, AttributeError, json.JSONDecodeError, UnicodeDecodeError, RecursionError)
 # The first that fits counts; anything else is a request that can never succeed.

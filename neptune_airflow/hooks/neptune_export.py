@@ -73,8 +73,10 @@ class NeptuneExportHook(JobHook):
         """Stop a job; False when it had already ended. The service keeps no option to clean up."""
         del clean
         doing = f"cancel {kind.title} {job_id!r}"
+        answer = self._send(kind, self._request(kind, "cancel", job_id), doing)
         try:
-            _accept(self._send(kind, self._request(kind, "cancel", job_id), doing), doing)
+            with self._errors(doing):
+                _accept(answer, doing)
         except NeptuneMLJobEndedError:
             return False
         return True
@@ -100,8 +102,8 @@ class NeptuneExportHook(JobHook):
             return self._http.send(outgoing.prepare())
 
     def _read(self, answer: AWSResponse, doing: str) -> dict[str, Any]:
-        _accept(answer, doing)
         with self._errors(doing):
+            _accept(answer, doing)
             return object_of(answer.content)
 
 
