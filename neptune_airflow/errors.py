@@ -108,6 +108,10 @@ class NeptuneMLJobEndedError(NeptuneMLRequestError):
     """A cancel came too late."""
 
 
+class NeptuneMLAnswerLostError(NeptuneMLRequestError):
+    """The service may have a job that can't be asked for: another try could only start a second one."""
+
+
 class NeptuneMLWatchedJobFailedError(NeptuneMLJobFailedError, NeptuneMLRequestError):
     """The job that a sensor waits for has failed: no other try of the sensor can change that."""
 
@@ -255,7 +259,7 @@ def classify(status: int, code: str, text: str, doing: str) -> NeptuneMLError:
     :param text: its detailed message, with the request id.
     :param doing: what was asked for, such as ``start data processing job 'x'``.
     """
-    words = f"{code}: {text}"
+    words = redact(f"{code}: {text}")
     said = with_remedies(f"Could not {doing}: {words} (HTTP {status})")
     for rule in _RULES:
         if rule.fits(status, words):

@@ -34,9 +34,10 @@ def redact(text: str, longest: int = LONGEST) -> str:
     :param text: anything that is to be logged, raised, kept or shown.
     :param longest: characters to keep at the most.
     """
+    shown = text[: 2 * longest]  # with what may tell at the cut that it is secret, and not all of four megabytes
     for secret in _SECRETS:
-        text = secret.sub(rf"\g<1>{_HIDDEN}", text)
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest} characters more)"
+        shown = secret.sub(rf"\g<1>{_HIDDEN}", shown)
+    return shown if len(shown) <= longest else f"{shown[:longest]}… ({len(text) - longest} characters more)"
 
 
 def redacted(value: T) -> T:
