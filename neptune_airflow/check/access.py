@@ -171,14 +171,19 @@ def _line(subject: str, look: _Look, account: _Account) -> Access:
     except _CantTell as reason:
         verdict = _Verdict(Outcome.UNKNOWN, str(reason))
     except ClientError as error:
-        said = error.response.get("Error", {})
         action = ACTIONS[error.operation_name]
-        because = f"{action} was refused ({said.get('Code')}: {said.get('Message')})"
+        because = f"{action} was refused ({': '.join(_said(error))})"
         fix = f"Use credentials that may {action}." if _status(error) == DENIED else ""
         verdict = _Verdict(Outcome.UNKNOWN, because, fix)
     except BotoCoreError as error:
         verdict = _Verdict(Outcome.UNKNOWN, str(error).rstrip("."))
     return Access(subject, verdict.outcome, redact(verdict.because), verdict.fix)
+
+
+def _said(error: Any) -> tuple[str, str]:
+    """Give a refusal's code and text; boto3 does not know where Neptune's data plane puts the text."""
+    said = error.response.get("Error", {})
+    return said.get("Code", ""), said.get("Message") or error.response.get("detailedMessage", "")
 
 
 def _status(error: Any) -> int:
@@ -293,7 +298,9 @@ def _previous_job(account: _Account) -> _Verdict:
     try:
         status = client.get_ml_data_processing_job(id=account.previous_job).get("status")
     except ClientError as error:
-        if _status(error) != ABSENT and "NotFound" not in error.response.get("Error", {}).get("Code", ""):
+        from neptune_airflow.errors import NeptuneMLJobNotFoundError, classify  # these need Airflow
+
+        if not isinstance(classify(_status(error), *_said(error), ""), NeptuneMLJobNotFoundError):
             raise
         return _Verdict(Outcome.WRONG, "the cluster knows no such job", "Give the id of one that is Completed.")
     if DATA_PROCESSING.phase(status) is Phase.SUCCEEDED:
