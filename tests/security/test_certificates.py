@@ -95,7 +95,7 @@ def test_a_certificate_that_cannot_be_trusted_ends_the_request(
 ) -> None:
     with _served(authority.server(bad, **BAD[bad])) as server:
         connect(server.url)
-        with pytest.raises(Exception, match="CERTIFICATE_VERIFY_FAILED|doesn't match") as error:
+        with pytest.raises(Exception, match=r"CERTIFICATE_VERIFY_FAILED|doesn't match") as error:
             WAYS[way](verify=str(authority.bundle))
         assert server.seen == []
     if way in SERVICES:
