@@ -77,7 +77,7 @@ class Service:
         self._loop = asyncio.get_running_loop()
         self._away: NeptuneMLUnavailableError | None = None
         self._misses = 0
-        self._rests_until = 0.0
+        self._rests_from = self._rests_until = 0.0
 
     def join(self, kind: JobKind, job_id: str, of_request: dict[str, Any]) -> Poll:
         """Give the one poll of a job."""
@@ -113,6 +113,7 @@ class Service:
             if hook is None:
                 opened = await self._opening()
                 hook = self._hook = self._hook or opened
+            sent = self._loop.time()
             try:
                 outcome: Job | NeptuneMLError = await hook.describe(kind, job_id, **of_request)
             except NeptuneMLError as error:
@@ -122,24 +123,31 @@ class Service:
                 await self.close()
         if isinstance(outcome, NeptuneMLUnavailableError):
             self._missed(outcome)
-        elif self._misses:
+        elif sent >= self._rests_from:
             self._answered()
         return outcome
 
     def _missed(self, error: NeptuneMLUnavailableError) -> None:
-        """Leave the service alone, longer each time, after what cannot be one job's own trouble."""
+        """Leave the service alone, longer each time, after what cannot be one job's own trouble.
+
+        Of one job or a few, each backs off by itself, and that is enough.
+        """
         now = self._loop.time()
         if now < self._rests_until:
             return  # it was under way before
         self._misses += 1
         if error.maybe_done and self._misses == 1:
             return
-        self._away = error
-        self._rests_until = now + min(2.0**self._misses, LONGEST_REST) * random.uniform(0.5, 1)
+        self._away, self._rests_from = error, now
+        longest = min(2.0 ** min(self._misses, 16), len(self.polls) / RETURN_RATE, LONGEST_REST)
+        self._rests_until = now + longest * random.uniform(0.5, 1)
 
     def _answered(self) -> None:
         """Let those come back that the service has not answered, and not all at once."""
-        self._away, self._misses, self._rests_until = None, 0, 0.0
+        self._misses //= 2
+        if self._away is None:
+            return
+        self._away = None
         waiting = [poll for poll in self.polls.values() if poll.missed]
         for poll in waiting:
             self._loop.call_later(random.uniform(0, len(waiting) / RETURN_RATE), poll.ask_again)

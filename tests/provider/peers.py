@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import select
 import socket
 import ssl
@@ -28,6 +29,12 @@ def http(body: bytes = RUNNING, status: str = "200 OK", **headers: str) -> bytes
     lines = {**given, **{name.replace("_", "-"): value for name, value in headers.items()}}
     head = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in lines.items() if value)]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def refusal(status: int, code: str, text: str, **headers: str) -> bytes:
+    """Give a refusal as Neptune words it."""
+    body = {"code": code, "detailedMessage": text, "requestId": "r-1"}
+    return http(json.dumps(body).encode(), f"{status} x", **headers)
 
 
 class Authority:
@@ -133,7 +140,12 @@ class Peer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each in (self._listener, *self._open):
+        _hang_up(self._listener)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close every connection, as a server does with those that are idle."""
+        for each in self._open:
             _hang_up(each)
 
     def _listen(self) -> None:

@@ -23,7 +23,7 @@ from neptune_airflow.hooks.base import ANSWER_LIMIT
 from neptune_airflow.jobs import DATA_PROCESSING, ENDPOINT_DELETION, EXPORT, KINDS, Job, JobKind
 from tests.provider.catcher import Catcher
 from tests.provider.conftest import connection
-from tests.provider.peers import RUNNING, Authority, Peer, Proxy, http
+from tests.provider.peers import RUNNING, Authority, Peer, Proxy, http, refusal
 
 ROLE = "arn:aws:iam::123456789012:role/Neptune ML"
 BOTH_SERVICES = pytest.mark.parametrize("kind", [DATA_PROCESSING, EXPORT], ids=lambda kind: kind.name)
@@ -67,11 +67,6 @@ def outcome(way: str, url: str, kind: JobKind, **arguments: Any) -> tuple[type, 
         return Job, json.dumps(ask(way, url, kind, **arguments).as_dict(), sort_keys=True), None
     except NeptuneMLError as error:
         return type(error), str(error), getattr(error, "maybe_done", None)
-
-
-def refusal(status: int, code: str, text: str, **headers: str) -> bytes:
-    body = {"code": code, "detailedMessage": text, "requestId": "r-1"}
-    return http(json.dumps(body).encode(), f"{status} x", **headers)
 
 
 ANSWERS: dict[str, bytes | None] = {
@@ -289,7 +284,7 @@ def test_a_connection_is_kept_and_used_again(catcher: Catcher) -> None:
             await hook.describe(DATA_PROCESSING, "x")
             await hook.describe(DATA_PROCESSING, "x")
             assert peer.connections == 1
-            peer._open[-1].close()
+            peer.hang_up()
             assert (await hook.describe(DATA_PROCESSING, "x")).status == "InProgress"
             await hook.retire()
 
