@@ -10,6 +10,7 @@ import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from neptune_airflow.check.columns import LARGEST_FLOAT32, LONG_TEXT, MOST_COUNTED, Hit, Need, Seen
-from neptune_airflow.dataset.csvtext import Header, records
-from neptune_airflow.dataset.tables import PIECE, Piece, parse_dates, parse_numbers, pieces, table
+from neptune_airflow.dataset.csvtext import LONGEST_RECORD, Header, Lines, records
+from neptune_airflow.dataset.tables import PIECE, Form, parse_dates, parse_numbers
 from neptune_airflow.dataset.values import BOOLEANS
 from neptune_airflow.store import Store
 
@@ -60,7 +61,11 @@ class WholeFile:
     advance: Callable[[int], None]
     complete: bool = True
     _count: int = 0
-    _marks: list[tuple[int, Piece]] = field(default_factory=list)
+    _marks: list[tuple[int, int]] = field(default_factory=list)
+
+    @cached_property
+    def _form(self) -> Form:
+        return Form(self.header, Lines(partial(self.store.part, self.location)))
 
     def rows(self) -> int:
         """Give how many rows were read."""
@@ -72,12 +77,12 @@ class WholeFile:
         :raises Fault: for a column that is missing, and for a row that is not as the header says.
         """
         positions = {name: self.header.position(name) for name in wanted}
+        form, size = self._form, self.header.size
         self._count, self._marks = 0, []
         with self.store.open(self.location) as source:
-            first = source.read(PIECE)
-            for piece in pieces(source, self.header, first[self.header.size :]):
-                found = Rows(self._count, table(piece, self.header, positions))
-                self._marks.append((self._count, Piece(b"", piece.start, piece.line)))
+            for piece in form.pieces(source, size, source.read(PIECE)[size:]):
+                found = Rows(self._count, form.table(piece, positions))
+                self._marks.append((self._count, piece.start))
                 self._count += found.count
                 yield found
                 self.advance(len(piece.data))
@@ -85,10 +90,10 @@ class WholeFile:
     def record(self, row: int) -> tuple[int, list[str]]:
         """Give the line and the fields of a row, from its piece, which is read again."""
         number = bisect.bisect_right([first for first, _ in self._marks], row) - 1
-        first, piece = self._marks[number]
-        end = self._marks[number + 1][1].start if number + 1 < len(self._marks) else piece.start + 2 * PIECE
-        data = self.store.part(self.location, piece.start, end - piece.start)
-        for place, found in enumerate(records(data, self.header, piece.line), first):
+        first, start = self._marks[number]
+        end = self._marks[number + 1][1] if number + 1 < len(self._marks) else start + LONGEST_RECORD + PIECE
+        data = self.store.part(self.location, start, end - start)
+        for place, found in enumerate(records(data, self.header, self._form.lines(start)), first):
             if place == row:
                 return found
         raise IndexError(row)
@@ -146,7 +151,9 @@ class Ids:
         if not self.complete:
             return None
         hashes = values.hash().to_numpy()
-        missing = ~self._has(hashes) & self.sample.of(hashes)
+        missing = ~self._has(hashes)
+        if self.sample.mask:
+            missing &= self.sample.of(hashes)
         if values.null_count():
             missing &= values.is_not_null().to_numpy()
         count = int(np.count_nonzero(missing))
@@ -155,22 +162,21 @@ class Ids:
     def _has(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Look hashes up: their first bits say where in the sorted ones they would begin, and there they are sought."""
         known = self.hashes()
-        found = np.zeros(len(hashes), bool)
         if not len(known):
-            return found
-        shift = np.uint64(64 - max(len(known).bit_length(), 1))
+            return np.zeros(len(hashes), bool)
+        shift = np.uint64(63 - len(known).bit_length())
         if self._starts is None:
             ends = np.arange(1, 1 << (64 - int(shift)), dtype=np.uint64) << shift
             self._starts = np.concatenate([[0], np.searchsorted(known, ends), [len(known)]])
         bucket = (hashes >> shift).astype(np.int64)
         at, end = self._starts[bucket], self._starts[bucket + 1]
-        rows = np.flatnonzero(at < end)
+        found: NDArray[np.bool_] = known[np.minimum(at, len(known) - 1)] == hashes
+        rows = np.flatnonzero(~found & (at + 1 < end))
+        at, end = at[rows] + 1, end[rows]
         while len(rows):
-            same = known[at[rows]] == hashes[rows]
-            found[rows[same]] = True
-            rows = rows[~same]
-            at[rows] += 1
-            rows = rows[at[rows] < end[rows]]
+            found[rows] = known[at] == hashes[rows]
+            on = ~found[rows] & (at + 1 < end)
+            rows, at, end = rows[on], at[on] + 1, end[on]
         return found
 
     def include(self, other: Ids) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import IO
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 
-from neptune_airflow.dataset.csvtext import LONGEST_RECORD, Header, record_end, records, unmatched
+from neptune_airflow.dataset.csvtext import LONGEST_RECORD, Header, Lines, record_end, records, unmatched
 from neptune_airflow.dataset.findings import Fault
 
 #: Bytes of a piece; measured best between 8 and 64 MiB in time, and the smaller the less memory.
@@ -25,102 +25,112 @@ NAIVE = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d", "%Y-%m-%dT%
 _QUOTED = re.compile(rb'"[^"]*"')
 
 
+class Readable(Protocol):
+    """What has nothing but ``read``, such as a response's body."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Piece:
     """Whole records of a file.
 
     :param start: the byte of the file that they begin with.
-    :param line: the line that they begin on.
     """
 
     data: bytes
     start: int
-    line: int
 
 
-def pieces(source: IO[bytes], header: Header, rest: bytes, size: int = PIECE) -> Iterator[Piece]:
-    """Cut a stream behind line breaks outside quotes; blank lines at the very end are no rows.
+@dataclass(frozen=True)
+class Form:
+    """What the pieces of a file have in common.
 
-    :param source: the stream, behind the first bytes.
-    :param rest: what was read of it behind the header.
-    :raises Fault: for a record that does not end.
+    :param lines: says which line a byte stands on.
     """
-    start, line = header.size, 2
-    data = source.read(size)
-    if data and (end := record_end(rest)):
-        yield Piece(rest[:end], start, line)
-        start, line, rest = start + end, line + count(rest[:end], b"\n"), rest[end:]
-    while data:
-        if end := record_end(data, rest.count(b'"')):
-            piece = b"".join((rest, memoryview(data)[:end]))
-            yield Piece(piece, start, line)
-            start, line, rest = start + len(piece), line + count(piece, b"\n"), data[end:]
-        else:
-            rest += data
-            if len(rest) > LONGEST_RECORD:
-                raise unmatched(header.file, line, f"the row does not end within {LONGEST_RECORD >> 20} MiB")
+
+    header: Header
+    lines: Lines
+
+    def pieces(self, source: Readable, start: int, rest: bytes, size: int = PIECE) -> Generator[Piece, None, bytes]:
+        """Cut a stream behind line breaks outside quotes; blank lines at the very end are no rows.
+
+        :param source: the stream, behind the first bytes.
+        :param start: the byte of the file that ``rest`` begins with.
+        :param rest: what was read of it behind the header, or behind what is known.
+        :returns: the bytes behind the last piece but one, blank lines and all.
+        :raises Fault: for a record that does not end.
+        """
         data = source.read(size)
-    if rest := rest.rstrip(b"\r\n"):
-        last = Piece(rest, start, line)
-        if rest.count(b'"') % 2 and (wrong := _diagnosis(last, header)):
+        if data and (end := record_end(rest)):
+            yield Piece(rest[:end], start)
+            start, rest = start + end, rest[end:]
+        while data:
+            if end := record_end(data, rest.count(b'"')):
+                piece = b"".join((rest, memoryview(data)[:end]))
+                yield Piece(piece, start)
+                start, rest = start + len(piece), data[end:]
+            else:
+                rest += data
+                if len(rest) > LONGEST_RECORD:
+                    reason = f"the row does not end within {LONGEST_RECORD >> 20} MiB"
+                    raise unmatched(self.header.file, self.lines(start), reason)
+            data = source.read(size)
+        if last := rest.rstrip(b"\r\n"):
+            if last.count(b'"') % 2 and (wrong := self._diagnosis(Piece(last, start))):
+                raise wrong
+            yield Piece(last, start)
+        return rest
+
+    def table(self, piece: Piece, wanted: dict[str, int]) -> pl.DataFrame:
+        """Parse a piece; every value is text, and an empty field is a null.
+
+        :param wanted: the position of each column that the table is to have.
+        :raises Fault: for a row that is not as the header says.
+        """
+        last = self.header.width - 1
+        schema = {str(position): pl.String for position in range(self.header.width)}
+        try:
+            found = pl.read_csv(
+                io.BytesIO(piece.data),
+                has_header=False,
+                schema=schema,
+                columns=sorted({*wanted.values(), last}),
+                separator=self.header.separator,
+                null_values="",
+            )
+        except pl.exceptions.PolarsError as error:
+            reason = str(error).strip().splitlines()[0]
+            line = self.lines(piece.start)
+            raise self._diagnosis(piece) or unmatched(self.header.file, line, reason) from None
+        if not self._regular(piece.data, len(found), found[str(last)].null_count()) and (
+            wrong := self._diagnosis(piece)
+        ):
             raise wrong
-        yield last
+        return found.select([pl.col(str(position)).alias(name) for name, position in wanted.items()])
 
+    def _regular(self, data: bytes, rows: int, empty: int) -> bool:
+        """Say whether every row has as many fields as the header.
 
-def table(piece: Piece, header: Header, wanted: dict[str, int]) -> pl.DataFrame:
-    """Parse a piece; every value is text, and an empty field is a null.
+        The parser fills up short rows and cuts long ones. A short one has an empty last field, so that without such
+        fields it is enough that the separators come out even; with them, those inside quotes must not count.
 
-    :param wanted: the position of each column that the table is to have.
-    :raises Fault: for a row that is not as the header says.
-    """
-    last = header.width - 1
-    schema = {str(position): pl.String for position in range(header.width)}
-    try:
-        found = pl.read_csv(
-            io.BytesIO(piece.data),
-            has_header=False,
-            schema=schema,
-            columns=sorted({*wanted.values(), last}),
-            separator=header.separator,
-            null_values="",
-        )
-    except pl.exceptions.PolarsError as error:
-        raise _diagnosis(piece, header) or unmatched(header.file, piece.line, str(error).splitlines()[0]) from None
-    if not _regular(piece.data, header, len(found), found[str(last)].null_count()) and (
-        wrong := _diagnosis(piece, header)
-    ):
-        raise wrong
-    return found.select([pl.col(str(position)).alias(name) for name, position in wanted.items()])
+        :param empty: how many rows have an empty last field.
+        """
+        mark, expected = self.header.separator.encode(), rows * (self.header.width - 1)
+        found = int(np.count_nonzero(np.frombuffer(data, np.uint8) == mark[0]))
+        if (found != expected or empty) and b'"' in data:
+            found = _QUOTED.sub(b"", data).count(mark)
+        return found == expected
 
-
-def count(data: bytes, mark: bytes) -> int:
-    """Count one byte; numpy does so twice as fast as `bytes.count`."""
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == mark[0]))
-
-
-def _regular(data: bytes, header: Header, rows: int, empty: int) -> bool:
-    """Say whether every row has as many fields as the header.
-
-    The parser fills up short rows and cuts long ones. A short one has an empty last field, so that without such fields
-    it is enough that the separators come out even; with them, those inside quotes must not count.
-
-    :param empty: how many rows have an empty last field.
-    """
-    mark, expected = header.separator.encode(), rows * (header.width - 1)
-    found = count(data, mark)
-    if (found != expected or empty) and b'"' in data:
-        found = _QUOTED.sub(b"", data).count(mark)
-    return found == expected
-
-
-def _diagnosis(piece: Piece, header: Header) -> Fault | None:
-    """Find the first row that is not as the header says; None if each one on its own is."""
-    try:
-        for _ in records(piece.data, header, piece.line):
-            pass
-    except Fault as wrong:
-        return wrong
-    return None
+    def _diagnosis(self, piece: Piece) -> Fault | None:
+        """Find the first row that is not as the header says; None if each one on its own is."""
+        try:
+            for _ in records(piece.data, self.header, self.lines(piece.start)):
+                pass
+        except Fault as wrong:
+            return wrong
+        return None
 
 
 def parse_numbers(texts: pl.Series) -> pl.Series:

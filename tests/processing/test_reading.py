@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neptune_airflow.dataset import Fault
 from neptune_airflow.local.processing import csvfile
 from neptune_airflow.local.processing.csvfile import CsvFile
 from neptune_airflow.local.processing.ids import UNKNOWN, IdIndex
-from neptune_airflow.local.step import StepFailed
 from neptune_airflow.store import Store
 
 FIELDS = st.text(st.sampled_from('ab",;\n é\U0001f600'), max_size=6)
@@ -36,7 +36,7 @@ def test_any_csv_in_pieces(tmp_path_factory: pytest.TempPathFactory, rows: list[
     assert found == [(x or None, name or None) for name, x in rows]
     line = 2
     for number, row in enumerate(rows):
-        assert file.line(number) == line
+        assert file.place(number, "x").line == line
         line += 1 + sum(field.count("\n") for field in row)
 
 
@@ -60,14 +60,14 @@ def test_other_separators_and_optional_columns(tmp_path: Path) -> None:
     [
         (b"", "a.csv: the file is empty"),
         (b"~id,y\nn,1\n", "a.csv: there is no column 'x'; there are ~id, y"),
-        (b"~id,x\nn,1\nm,2,3\n", r"a.csv: not a CSV file of 2 columns: .* \(line 3\)"),
-        (b"~id,x\nn,\xff\n", "a.csv: not a CSV file of 2 columns: invalid utf-8"),
+        (b"~id,x\nn,1\nm,2,3\n", "a.csv, line 3: the row has 3 fields, and the header 2"),
+        (b"~id,x\nn,\xff\n", "a.csv, line 2: not UTF-8 text"),
         (b"\xff,x\nn,1\n", "a.csv, line 1: not UTF-8"),
     ],
 )
 def test_what_is_no_such_csv(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "a.csv").write_bytes(content)
-    with pytest.raises(StepFailed, match=reason):
+    with pytest.raises(Fault, match=reason):
         list(CsvFile(Store(), str(tmp_path), "a.csv").tables(["~id", "x"]))
 
 

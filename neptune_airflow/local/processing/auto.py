@@ -1,57 +1,74 @@
-"""What an ``auto`` feature turns out to be, by its values (reference: the user guide's automatic encoding)."""
+"""What an ``auto`` feature turns out to be, by its values."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import polars as pl
 
 from neptune_airflow.dataset import Feature
+from neptune_airflow.dataset.inference import infer
+from neptune_airflow.dataset.tables import parse_numbers
+from neptune_airflow.dataset.values import BOOLEANS
 from neptune_airflow.local.processing.categories import split_values
 from neptune_airflow.local.processing.column import Column
 from neptune_airflow.local.processing.dates import looks_like_dates
 
-#: A number is a category when it takes fewer values than this, and less than this share of the values are distinct.
-FEW_NUMBERS, FEW_SHARE = 100, 0.1
-#: Text has more than this share of distinct values, and at least so many words on average.
-TEXT_SHARE, TEXT_WORDS = 0.1, 3
-BOOLEANS = ["true", "false"]
-
 
 def choose(feature: Feature, column: Column) -> tuple[Feature | None, str]:
     """Give the feature that an ``auto`` one stands for, or None to drop it, and the reason in words."""
-    values = column.values()
-    _, single = split_values(values, feature.separator)
-    if not len(single):
-        return None, "it has no values"
-    if feature.separator is not None:
-        return _choose_multiple(feature, values, single)
-    present = single
-    distinct = present.n_unique()
-    share = distinct / len(present)
-    if _all_numbers(present):
-        if share < FEW_SHARE and distinct < FEW_NUMBERS:
-            return replace(feature, type="category"), f"numbers with {distinct} distinct values"
-        return replace(feature, type="numerical"), "all values are numbers"
-    if looks_like_dates(present):
-        return replace(feature, type="datetime"), "all values are dates"
-    if present.str.to_lowercase().is_in(BOOLEANS).all():
-        return replace(feature, type="category"), "all values are booleans"
-    words = float(present.str.count_matches(r"\S+").sum()) / len(present)
-    if share > TEXT_SHARE and words >= TEXT_WORDS:
-        return replace(feature, type="text_tfidf"), f"text of {words:.1f} words on average"
-    if distinct == len(values):
-        return None, "every value is another one"
-    return replace(feature, type="category"), f"{distinct} distinct values"
+    kind, why = infer(_Values(feature.separator, column.values()))
+    if kind is None:
+        return None, why
+    several = kind == "category" and feature.separator is not None
+    return replace(feature, type=kind, imputer=None if several else feature.imputer), why
 
 
-def _choose_multiple(feature: Feature, values: pl.Series, single: pl.Series) -> tuple[Feature, str]:
-    lengths = values.str.split(feature.separator or "").list.len()
-    if _all_numbers(single) and lengths.drop_nulls().n_unique() == 1:
-        return replace(feature, type="numerical"), "several numbers a value"
-    return replace(feature, type="category", imputer=None), "several categories a value"
+@dataclass(frozen=True)
+class _Values:
+    """A column as `inference.infer` asks for it."""
 
+    separator: str | None
+    values: pl.Series
 
-def _all_numbers(values: pl.Series) -> bool:
-    numbers = values.str.strip_chars().cast(pl.Float64, strict=False)
-    return bool(numbers.is_not_null().all() and numbers.is_finite().all())
+    @cached_property
+    def single(self) -> pl.Series:
+        return split_values(self.values, self.separator)[1]
+
+    @property
+    def rows(self) -> int:
+        return len(self.values)
+
+    @property
+    def count(self) -> int:
+        return len(self.single)
+
+    @cached_property
+    def distinct(self) -> int:
+        return self.single.n_unique()
+
+    @property
+    def several(self) -> bool:
+        return self.separator is not None
+
+    @property
+    def one_width(self) -> bool:
+        return self.values.str.split(self.separator or "").list.len().drop_nulls().n_unique() == 1
+
+    @property
+    def numbers(self) -> bool:
+        numbers = parse_numbers(self.single)
+        return bool(numbers.is_not_null().all() and numbers.is_finite().all())
+
+    @property
+    def dates(self) -> bool:
+        return looks_like_dates(self.single)
+
+    @property
+    def booleans(self) -> bool:
+        return bool(self.single.str.to_lowercase().is_in(BOOLEANS).all())
+
+    @property
+    def words(self) -> int:
+        return int(self.single.str.count_matches(r"\S+").sum())

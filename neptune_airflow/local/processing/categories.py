@@ -10,9 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from neptune_airflow.dataset import Feature
+from neptune_airflow.dataset.inference import MOST_CATEGORIES
 from neptune_airflow.local.processing.column import Column
 
-MOST_CATEGORIES = 100
 OTHER = "OTHER"
 
 

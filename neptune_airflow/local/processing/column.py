@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from neptune_airflow.dataset import Fault, Place, fault
 from neptune_airflow.local.processing.csvfile import CsvFile
-from neptune_airflow.local.step import StepFailed
 
 
 class Source(Protocol):
@@ -20,7 +20,7 @@ class Source(Protocol):
     @property
     def values(self) -> pl.Series: ...
 
-    def place(self, number: int) -> str: ...
+    def place(self, number: int) -> Place: ...
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Part:
     rows: NDArray[np.int64] | None = None
     start: int = 0
 
-    def place(self, number: int) -> str:
-        """Say where value ``number`` of the part stands."""
+    def place(self, number: int) -> Place:
+        """Give where value ``number`` of the part stands."""
         row = self.start + number if self.rows is None else int(self.rows[number])
         return self.file.place(row, self.column)
 
@@ -49,9 +49,9 @@ class Blank:
     text: str
     values: pl.Series = field(default_factory=lambda: pl.Series([None], dtype=pl.String))
 
-    def place(self, number: int) -> str:  # noqa: ARG002 - there is but one
+    def place(self, number: int) -> Place:  # noqa: ARG002 - there is but one
         """Say what the value is missing for."""
-        return self.text
+        return Place(self.text)
 
 
 @dataclass
@@ -69,15 +69,15 @@ class Column:
         series = [part.values for part in self.parts]
         return pl.concat(series) if series else pl.Series(dtype=pl.String)
 
-    def where(self, number: int) -> str:
-        """Say in which file, line and column value ``number`` stands."""
+    def where(self, number: int) -> Place:
+        """Give in which file, line and column value ``number`` stands."""
         for part in self.parts:
             if number < len(part.values):
                 return part.place(number)
             number -= len(part.values)
         raise IndexError(number)
 
-    def fail(self, wrong: pl.Series | NDArray[np.bool_], reason: str) -> StepFailed:
-        """Make the error for the first of the wrong values; ``{value}`` in the reason stands for it."""
+    def fault(self, code: str, wrong: pl.Series | NDArray[np.bool_], **about: object) -> Fault:
+        """Make the fault that a check has found with the first of the wrong values."""
         number = int(np.argmax(np.asarray(wrong)))
-        return StepFailed(f"{self.where(number)}: {reason.format(value=repr(self.values()[number]))}")
+        return fault(code, self.where(number), value=self.values()[number], **about)

@@ -1,7 +1,7 @@
 """The CSV files of an export, read as a stream of tables so that memory does not grow with the file.
 
-The stream is cut behind a line break that stands outside quotes, and polars parses each piece. Everything arrives as
-text: the encoders decide what a value means, and a wrong one is then reported by line.
+What a file must look like, and the words for what is wrong with one, are in `neptune_airflow.dataset`; here is what
+only this job needs: to know a file again, and not to read anew what an earlier job has read.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import IO
 
 import polars as pl
 
-from neptune_airflow.local.processing.growth import Prefix, Readable, Watched
-from neptune_airflow.local.step import StepFailed
+from neptune_airflow.dataset import Place, fault
+from neptune_airflow.dataset.csvtext import Lines, read_header, record_end
+from neptune_airflow.dataset.tables import PIECE, Form, Readable
+from neptune_airflow.local.processing.growth import Prefix, Watched
 from neptune_airflow.store import Store, join
 
-#: Bytes of a piece; measured best between 8 and 64 MiB in time, and the smaller the less memory.
-PIECE = 16 << 20
 #: Threads that take digests.
 HASHERS = 2
 
@@ -44,7 +44,7 @@ class CsvFile:
         """Give the file's rows, in order, as tables of the named columns; an empty field is a null.
 
         :param optional: columns that may be absent and then are not in the tables.
-        :raises StepFailed: for a missing file or column, and for content that is no such CSV.
+        :raises Fault: for a missing file or column, and for content that is no such CSV.
         """
         with self._open() as source:
             yield from Reading(self, source, source.read(PIECE)).tables(columns, optional)
@@ -67,8 +67,16 @@ class CsvFile:
                 watched = Watched(source, pool)
                 yield Reading(self, watched, watched.read(PIECE))
 
-    def line(self, row: int) -> int:
-        """Give the line of the file, counted from 1, on which a row (counted from 0, without the header) begins."""
+    def place(self, row: int, column: str) -> Place:
+        """Give the place of a value: rows are counted from 0, without the header."""
+        return Place(self.name, line=self._line(row), column=column)
+
+    def part(self, start: int, size: int) -> bytes:
+        """Give some of the file's bytes."""
+        return self.store.part(join(self.root, self.name), start, size)
+
+    def _line(self, row: int) -> int:
+        """Give the line, counted from 1, on which a row begins."""
         with self._open() as source:
             text = io.TextIOWrapper(io.BufferedReader(_Raw(source)), encoding="utf-8", errors="replace", newline="")
             records = csv.reader(text, delimiter=self.separator)
@@ -79,22 +87,11 @@ class CsvFile:
                 begin = records.line_num + 1
             return begin
 
-    def place(self, row: int, column: str) -> str:
-        """Say where a value stands, for an error."""
-        return f"{self.name}, line {self.line(row)}, column {column!r}"
-
     def _open(self) -> IO[bytes]:
         try:
             return self.store.open(join(self.root, self.name))
         except (FileNotFoundError, IsADirectoryError):
-            raise StepFailed(f"{self.name}: there is no such file in {self.root}") from None
-
-    def ragged(self, width: int) -> str:
-        """Find the first line with too many fields, in words; polars does not say which one it was."""
-        with self._open() as source:
-            text = io.TextIOWrapper(io.BufferedReader(_Raw(source)), encoding="utf-8", errors="replace", newline="")
-            records = csv.reader(text, delimiter=self.separator)
-            return next((f" (line {records.line_num})" for fields in records if len(fields) > width), "")
+            raise fault("file-missing", Place(self.name), location=self.root, advice="") from None
 
 
 @dataclass(frozen=True)
@@ -118,10 +115,9 @@ class Reading:
         self.known = known
         self.rows = known.rows if known else 0
         self._source = source
-        end = first.find(b"\n") + 1 or len(first)
-        self._header = self._positions(first[:end])
-        self._rest = b"" if known else first[end:]
-        self._whole = first[:end].endswith(b"\n")
+        self._header = read_header(first, file.name, file.separator)
+        self._rest = b"" if known else first[self._header.size :]
+        self._whole = first[: self._header.size].endswith(b"\n")
 
     @property
     def start(self) -> int:
@@ -130,72 +126,30 @@ class Reading:
 
     def tables(self, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
         """Give the rows, in order, as tables of the named columns, as `CsvFile.tables` does."""
-        wanted = {name: self._position(name) for name in dict.fromkeys(columns)}
-        wanted |= {name: self._header[name] for name in optional if name in self._header}
-        width = max(self._header.values()) + 1
-        for piece in self._pieces():
-            table = self._parse(piece, wanted, width)
+        wanted = {name: self._header.position(name) for name in dict.fromkeys(columns)}
+        wanted |= {name: place for name in optional if (place := self._header.find(name)) is not None}
+        form = Form(self._header, Lines(self.file.part))
+        pieces = form.pieces(self._source, self._first, self._rest, PIECE)
+        rest = b""
+        while True:
+            try:
+                piece = next(pieces)
+            except StopIteration as end:
+                rest = end.value
+                break
+            table = form.table(piece, wanted)
             self.rows += len(table)
             yield table
+        self._whole = self._whole and _ends_with_a_line(rest)
+
+    @property
+    def _first(self) -> int:
+        """The byte of the file that the tables begin with."""
+        return self.known.prefix.size if self.known else self._header.size
 
     def seen(self) -> Known | None:
         """Give what was read, once all was; None if the file does not end with a line and so may not simply go on."""
         return Known(self._source.prefix(), self.rows) if self._whole and isinstance(self._source, Watched) else None
-
-    def _positions(self, line: bytes) -> dict[str, int]:
-        """Give the position of each column, typed headers such as ``age:int`` under both names."""
-        try:
-            names = next(csv.reader([line.decode("utf-8-sig")], delimiter=self.file.separator), [])
-        except UnicodeDecodeError:
-            raise StepFailed(f"{self.file.name}, line 1: not UTF-8 text") from None
-        if not names:
-            raise StepFailed(f"{self.file.name}: the file is empty")
-        header: dict[str, int] = {}
-        for position, name in enumerate(names):
-            header.setdefault(name, position)
-        for position, name in enumerate(names):
-            header.setdefault(name.rpartition(":")[0] or name, position)
-        return header
-
-    def _position(self, name: str) -> int:
-        if name not in self._header:
-            raise StepFailed(f"{self.file.name}: there is no column {name!r}; there are {', '.join(self._header)}")
-        return self._header[name]
-
-    def _pieces(self) -> Iterator[bytes]:
-        """Cut the stream behind line breaks outside quotes; blank lines at the very end are no rows."""
-        rest, data = self._rest, self._source.read(PIECE)
-        if data and (end := _record_end(rest)):
-            yield rest[:end]
-            rest = rest[end:]
-        while data:
-            end = _record_end(data, rest.count(b'"'))
-            if end:
-                yield b"".join((rest, memoryview(data)[:end]))
-                rest = data[end:]
-            else:
-                rest += data
-            data = self._source.read(PIECE)
-        self._whole = self._whole and _ends_with_a_line(rest)
-        if rest := rest.rstrip(b"\r\n"):
-            yield rest
-
-    def _parse(self, piece: bytes, wanted: dict[str, int], width: int) -> pl.DataFrame:
-        positions = sorted(set(wanted.values()))
-        schema = {str(position): pl.String for position in range(width)}
-        try:
-            table = pl.read_csv(
-                io.BytesIO(piece),
-                has_header=False,
-                schema=schema,
-                columns=positions,
-                separator=self.file.separator,
-                null_values="",
-            )
-        except pl.exceptions.PolarsError as error:
-            reason = f"{str(error).strip().splitlines()[0]}{self.file.ragged(width)}"
-            raise StepFailed(f"{self.file.name}: not a CSV file of {width} columns: {reason}") from None
-        return table.select([pl.col(str(position)).alias(name) for name, position in wanted.items()])
 
 
 class _Raw(io.RawIOBase):
@@ -213,21 +167,7 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def _record_end(data: bytes, quotes: int = 0) -> int:
-    """Give the end of the last whole record: the last line break with an even number of quotes before it.
-
-    :param quotes: how many quotes the record has before the data.
-    """
-    end = data.rfind(b"\n") + 1
-    quotes += data.count(b'"', 0, end)
-    while end and quotes % 2:
-        previous = data.rfind(b"\n", 0, end - 1) + 1
-        quotes -= data.count(b'"', previous, end)
-        end = previous
-    return end
-
-
 def _ends_with_a_line(rest: bytes) -> bool:
     """Say whether what is left at the end of a file is nothing, or whole lines of which the last one is not blank."""
     line = rest[-4:].removesuffix(b"\n").removesuffix(b"\r")
-    return not rest or (_record_end(rest) == len(rest) and bool(line) and not line.endswith(b"\n"))
+    return not rest or (record_end(rest) == len(rest) and bool(line) and not line.endswith(b"\n"))

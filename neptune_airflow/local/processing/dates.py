@@ -10,28 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from neptune_airflow.dataset import Feature
+from neptune_airflow.dataset.tables import parse_dates
 from neptune_airflow.local.processing.column import Column
-from neptune_airflow.local.processing.numbers import NO_IMPUTER, typical
+from neptune_airflow.local.processing.numbers import typical
 
 #: Parts with a fixed range: first value and number of values. Years span the data.
 PARTS = {"month": (1, 12), "weekday": (1, 7), "hour": (0, 24)}
-#: Formats with a time zone and without one (UTC is meant), the exporter's first.
-ZONED = ("%+", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%d %H:%M%#z", "%Y-%m-%dT%H:%M:%S%.f%#z")
-NAIVE = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y/%m/%d")
-
-
-def parse_dates(values: pl.Series) -> pl.Series:
-    """Read dates as UTC; what is none becomes null."""
-    texts = values.str.strip_chars()
-    found = pl.Series(values=[None], dtype=pl.Datetime("us", "UTC")).new_from_index(0, len(texts))
-    for pattern, zone in [*((zoned, None) for zoned in ZONED), *((naive, "UTC") for naive in NAIVE)]:
-        open_rows = found.is_null() & texts.is_not_null()
-        if not open_rows.any():
-            break
-        parsed = texts.str.to_datetime(pattern, strict=False, time_unit="us", ambiguous="null")
-        parsed = parsed.dt.replace_time_zone(zone) if zone else parsed.dt.convert_time_zone("UTC")
-        found = found.zip_with(found.is_not_null(), parsed)
-    return found
 
 
 def looks_like_dates(values: pl.Series) -> bool:
@@ -79,7 +63,7 @@ class Datetime:
         missing = dates.is_null()
         if missing.any():
             if self.imputed is None:
-                raise column.fail(missing, NO_IMPUTER.format(name=self.name))
+                raise column.fault("value-missing", missing, name=self.name)
             stamp = pl.Series([int(self.imputed)]).cast(pl.Datetime("us", "UTC"))
             dates = dates.zip_with(~missing, stamp.new_from_index(0, len(dates)))
         encoded = np.zeros((len(dates), self.dims), np.float32)
@@ -106,5 +90,5 @@ def _dates(column: Column) -> pl.Series:
     values = column.values()
     dates = parse_dates(values)
     if (wrong := dates.is_null() & values.is_not_null()).any():
-        raise column.fail(wrong, "{value} is not a date (ISO 8601)")
+        raise column.fault("not-a-date", wrong)
     return dates

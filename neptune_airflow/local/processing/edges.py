@@ -9,14 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from neptune_airflow.dataset import EdgeFile, Feature, Label
+from neptune_airflow.dataset import EdgeFile, Feature, Label, fault
 from neptune_airflow.local.processing.column import Column, Part
 from neptune_airflow.local.processing.csvfile import CsvFile, Reading
 from neptune_airflow.local.processing.encoding import Encoded
 from neptune_airflow.local.processing.ids import UNKNOWN
 from neptune_airflow.local.processing.nodes import Nodes
 from neptune_airflow.local.processing.work import Earlier, Seen, Work, description
-from neptune_airflow.local.step import StepFailed
 
 Canonical = tuple[str, str, str]
 REVERSE = "rev-"
@@ -105,7 +104,7 @@ def read_edges(work: Work, entries: tuple[EdgeFile, ...], nodes: dict[str, Nodes
 
     Of a type's only file, what an earlier job read is not read again.
 
-    :raises StepFailed: for an edge to an unknown node, and what encoders refuse.
+    :raises Fault: for an edge to an unknown node, and what encoders refuse.
     """
     types: dict[Canonical, _Gathered] = {}
     for entry in entries:
@@ -118,7 +117,7 @@ def read_edges(work: Work, entries: tuple[EdgeFile, ...], nodes: dict[str, Nodes
     for source, name, dest in names:
         if (dest, f"{REVERSE}{name}", source) in names:
             taken = type_name((dest, f"{REVERSE}{name}", source))
-            raise StepFailed(f"the edge type {taken} has the name of the reverse of {type_name((source, name, dest))}")
+            raise fault("reverse-name", taken=taken, name=type_name((source, name, dest)))
     return found
 
 
@@ -209,7 +208,7 @@ def _by_relation(
 ) -> Iterator[tuple[Canonical, _Piece]]:
     if relations.null_count():
         place = file.place(piece.start + int(relations.is_null().arg_max() or 0), entry.relation_column)
-        raise StepFailed(f"{place}: the edge has no relation")
+        raise fault("edge-no-relation", place)
     for value in relations.unique(maintain_order=True):
         rows = relations.eq(value).arg_true().cast(pl.Int64).to_numpy()
         name = f"{entry.relation}-{value}" if entry.relation else str(value)
@@ -222,13 +221,13 @@ def find_nodes(file: CsvFile, column: str, table: pl.DataFrame, start: int, node
     """Give the index of the node that each row of a table names.
 
     :param start: the file's row that the table begins with.
-    :raises StepFailed: naming the first node that there is not.
+    :raises Fault: naming the first node that there is not.
     """
     found = nodes.index.find(table[column])
     unknown = found == UNKNOWN
     if unknown.any():
         number = int(unknown.argmax())
         value = table[column][number]
-        reason = "there is no node id" if value is None else f"no {nodes.type!r} node has the id {value!r}"
-        raise StepFailed(f"{file.place(start + number, column)}: {reason}")
+        code = "edge-no-end" if value is None else "unknown-node"
+        raise fault(code, file.place(start + number, column), value=value, type=nodes.type)
     return found

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neptune_airflow.dataset import Feature
+from neptune_airflow.dataset.vocabulary import NEED_A_MODEL
 from neptune_airflow.local.processing.auto import choose
 from neptune_airflow.local.processing.categories import Category
 from neptune_airflow.local.processing.column import Blank, Column
@@ -39,14 +40,6 @@ ENCODERS: dict[str, Any] = {
     "category": Category,
     "datetime": Datetime,
     "text_tfidf": TextTfIdf,
-}
-#: What the others need that is not here.
-NEED_A_MODEL = {
-    "text_fasttext": "fastText vectors",
-    "text_sbert": "a Sentence-BERT model",
-    "text_sbert128": "a Sentence-BERT model",
-    "text_sbert512": "a Sentence-BERT model",
-    "text_word2vec": "word2vec vectors",
 }
 RAW, DROPPED = "none", "dropped"
 SAME_SCHEMA = "an incremental run needs the schema of the earlier one; run without previousDataProcessingJobId"

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+
+from neptune_airflow.dataset.tables import Readable
 
 #: Small enough for a thread to keep up, large enough for the list to stay short: 1 MB of them for 128 GB.
 BLOCK = 4 << 20
@@ -20,12 +21,6 @@ AHEAD = 8
 STEP = 1 << 20
 #: Hexadecimal digits that are kept of a digest.
 DIGITS = 32
-
-
-class Readable(Protocol):
-    """What has nothing but ``read``, such as a response's body."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ from neptune_airflow.dataset import (
     DEFAULT_NAME,
     LINK_PREDICTION,
     Configuration,
-    ConfigurationError,
+    Fault,
     NodeFile,
+    Place,
+    fault,
     parse,
     task_type,
 )
@@ -57,7 +59,10 @@ def run(step: Step) -> dict[str, Any]:
         configuration is to blame.
     """
     with tempfile.TemporaryDirectory(prefix="neptune-ml-processing-") as folder:
-        return _run(step, Path(folder))
+        try:
+            return _run(step, Path(folder))
+        except Fault as wrong:
+            raise StepFailed(str(wrong)) from None
 
 
 def _run(step: Step, folder: Path) -> dict[str, Any]:
@@ -92,12 +97,9 @@ def _configure(step: Step, work: Work, name: str) -> tuple[Configuration, str]:
     try:
         content = step.store.read(join(work.source, name))
     except (FileNotFoundError, IsADirectoryError):
-        raise StepFailed(f"{name}: there is no such configuration in {work.source}") from None
-    try:
-        configuration = parse(content, name)
-        task = task_type(configuration)
-    except ConfigurationError as error:
-        raise StepFailed(str(error)) from None
+        raise fault("config-missing", Place(name), location=work.source, found="") from None
+    configuration = parse(content, name)
+    task = task_type(configuration)
     for text in configuration.warnings:
         work.note(f"from the export: {text}")
     for finding in configuration.ignored:
@@ -135,9 +137,9 @@ def _read(work: Work, configuration: Configuration, task: str, report: Report) -
             work.log(f"{len(relation.rows)} edges of type {type_name(relation.canonical)}{_taken(relation)}")
         _note_gone(work, edges)
     with report.stage("labels"):
-        dataset = _label(work, nodes, edges, unlabelled=not _has_labels(configuration))
+        dataset = _label(work, nodes, edges, unlabelled=not configuration.labels)
     if task == LINK_PREDICTION and not dataset.edge_labels:
-        raise StepFailed("there is no label and there are no edges: nothing can be predicted")
+        raise fault("nothing-to-predict")
     for node_type, found in nodes.items():
         labelled = dataset.node_labels.get(node_type)
         report.nodes[node_type] = describe(len(found.index), found.files, found.features, labelled)
@@ -158,10 +160,6 @@ def _note_gone(work: Work, edges: list[Edges]) -> None:
     for relation in work.previous.graph.relations if work.previous else []:
         if relation.canonical not in found and not relation.name.startswith(REVERSE):
             work.note(f"{type_name(relation.canonical)} is gone: the earlier job had {len(relation.rows)} such edges")
-
-
-def _has_labels(configuration: Configuration) -> bool:
-    return any(node.labels for node in configuration.nodes) or any(edge.labels for edge in configuration.edges)
 
 
 def _label(work: Work, nodes: dict[str, Nodes], edges: list[Edges], unlabelled: bool) -> _Dataset:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neptune_airflow.dataset import Label
+from neptune_airflow.dataset.vocabulary import DEFAULT_RATE
 from neptune_airflow.local.graphbin import Frame
 from neptune_airflow.local.processing.categories import positions, split_values
 from neptune_airflow.local.processing.column import Column
@@ -28,8 +29,6 @@ from neptune_airflow.local.processing.splits import (
 )
 from neptune_airflow.local.processing.work import Earlier, Work
 
-#: The exporter's own default.
-DEFAULT_RATE = (0.9, 0.1, 0.0)
 UNLABELLED = -1
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from neptune_airflow.dataset import Label, NodeFile, deletions
+from neptune_airflow.dataset import Label, NodeFile, deletions, fault
 from neptune_airflow.local.processing.column import Column, Part
 from neptune_airflow.local.processing.csvfile import CsvFile
 from neptune_airflow.local.processing.encoding import Encoded
@@ -65,9 +65,8 @@ class _Read:
             return IdIndex(pl.concat([known, ids]))
         except ValueError as repeated:
             row = int(repeated.args[0]) - len(known)
-            reason = f"the id {ids[row]!r} is in this file already"
             place = self.file.place(self.start + row, self.entry.id_column)
-            raise StepFailed(f"{place}: {reason}") from None
+            raise fault("node-twice", place, value=ids[row]) from None
 
 
 def read_nodes(work: Work, node_type: str, entries: Sequence[NodeFile]) -> Nodes:
@@ -76,7 +75,8 @@ def read_nodes(work: Work, node_type: str, entries: Sequence[NodeFile]) -> Nodes
     Nodes of an earlier job keep their index and new ones follow, in the order of the files. Of a type's only file, what
     an earlier job read is not read again.
 
-    :raises StepFailed: for a missing or repeated id, a node of the earlier job that is gone, and what encoders refuse.
+    :raises Fault: for a missing or repeated id, and what encoders refuse.
+    :raises StepFailed: for a node of the earlier job that is gone.
     """
     known = None if work.previous is None else work.previous.node_ids.get(node_type)
     alone = len(entries) == 1
@@ -117,7 +117,7 @@ def _read(work: Work, entry: NodeFile, known: pl.Series | None) -> _Read:
         earlier = earlier if reading.known else None
     if ids.null_count():
         row = start + int(ids.is_null().arg_max() or 0)
-        raise StepFailed(f"{file.place(row, entry.id_column)}: the node has no id")
+        raise fault("node-no-id", file.place(row, entry.id_column))
     seen = None if read is None else Seen(description(entry), read)
     return _Read(entry, file, table, start, earlier, seen)
 

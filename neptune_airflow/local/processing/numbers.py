@@ -10,10 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from neptune_airflow.dataset import Feature
+from neptune_airflow.dataset.tables import parse_numbers as to_numbers
 from neptune_airflow.local.processing.column import Column
 from neptune_airflow.local.step import StepFailed
-
-NO_IMPUTER = "the value is missing and the feature {name!r} has no imputer"
 
 
 def parse_numbers(column: Column, separator: str | None = None, width: int | None = None) -> NDArray[np.float64]:
@@ -21,7 +20,7 @@ def parse_numbers(column: Column, separator: str | None = None, width: int | Non
 
     :param width: how many a field then holds, None for as many as the longest one.
     :returns: one row a value, one column a number within it; NaN where a number is missing.
-    :raises StepFailed: for what is no finite number, and for fields with different counts of numbers.
+    :raises Fault: for what is no finite number, and for fields with different counts of numbers.
     """
     values = column.values()
     if separator is None:
@@ -30,18 +29,16 @@ def parse_numbers(column: Column, separator: str | None = None, width: int | Non
     widths = lists.list.len().fill_null(0).to_numpy()
     width = width or int(widths.max(initial=0)) or 1
     if (wrong := (widths != width) & values.is_not_null().to_numpy()).any():
-        raise column.fail(wrong, f"{{value}} does not hold {width} numbers, as other rows do")
+        raise column.fault("number-count", wrong, count=width)
     return np.column_stack([_floats(column, lists.list.get(place, null_on_oob=True)) for place in range(width)])
 
 
 def _floats(column: Column, texts: pl.Series) -> NDArray[np.float64]:
     texts = texts.set(texts.eq("").fill_null(value=False), None) if texts.eq("").any() else texts
-    found = texts.cast(pl.Float64, strict=False)
-    if found.null_count() != texts.null_count():
-        found = texts.str.strip_chars().cast(pl.Float64, strict=False)
+    found = to_numbers(texts)
     wrong = (found.is_null() & texts.is_not_null()) | found.is_nan() | found.is_infinite()
     if wrong.any():
-        raise column.fail(wrong.fill_null(value=False), "{value} is not a number")
+        raise column.fault("not-a-number", wrong.fill_null(value=False))
     return found.fill_null(float("nan")).to_numpy(writable=True)
 
 
@@ -59,13 +56,13 @@ def typical(values: NDArray[np.float64], imputer: str | None) -> float | None:
 def fill(values: NDArray[np.float64], imputed: list[float | None], column: Column, name: str) -> int:
     """Put the imputed values where a number is missing, and give how many rows that were.
 
-    :raises StepFailed: when there is nothing to put.
+    :raises Fault: when there is nothing to put.
     """
     missing = np.isnan(values)
     for place, value in enumerate(imputed):
         if missing[:, place].any():
             if value is None:
-                raise column.fail(missing[:, place], NO_IMPUTER.format(name=name))
+                raise column.fault("value-missing", missing[:, place], name=name)
             values[missing[:, place], place] = value
     return int(missing.any(axis=1).sum())
 

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from neptune_airflow.dataset import EdgeFile, Label, NodeFile
+from neptune_airflow.dataset import EdgeFile, Label, NodeFile, Place, fault
+from neptune_airflow.dataset.vocabulary import SPLITS
 from neptune_airflow.local.graphbin import Frame, Relation
 from neptune_airflow.local.processing.column import Part, Source
 from neptune_airflow.local.processing.edges import Edges, find_nodes
 from neptune_airflow.local.processing.nodes import Nodes
 from neptune_airflow.local.processing.work import Work
 from neptune_airflow.local.repeats import NOWHERE, find_again
-from neptune_airflow.local.step import StepFailed
-
-SPLITS = ("train", "valid", "test")
 
 Masks = dict[str, NDArray[np.bool_]]
 
@@ -99,7 +97,7 @@ def earlier_numbers(before: Relation, edges: Edges) -> NDArray[np.int64] | None:
 def by_node_files(work: Work, entry: NodeFile, label: Label, nodes: Nodes) -> Split:
     """Split the nodes of a type as files that list their ids say.
 
-    :raises StepFailed: for an unknown id, and for a node that stands in two splits.
+    :raises Fault: for an unknown id, and for a node that stands in two splits.
     """
     split = _empty(len(nodes.index))
     for name, file_name in (label.custom_split_filenames or {}).items():
@@ -118,7 +116,7 @@ def by_node_files(work: Work, entry: NodeFile, label: Label, nodes: Nodes) -> Sp
 def by_edge_files(work: Work, entry: EdgeFile, label: Label, edges: Edges, nodes: dict[str, Nodes]) -> Split:
     """Split the edges of a type as files that list their ends say; parallel edges go together.
 
-    :raises StepFailed: for an unknown id, a pair without an edge, and an edge that stands in two splits.
+    :raises Fault: for an unknown id, a pair without an edge, and an edge that stands in two splits.
     """
     source, dest = (nodes[kind] for kind in (entry.source_type, entry.dest_type))
     width = len(dest.index)
@@ -137,7 +135,7 @@ def by_edge_files(work: Work, entry: EdgeFile, label: Label, edges: Edges, nodes
             if (first == last).any() and not entry.relation_column:
                 number = int((first == last).argmax())
                 place = file.place(row + number, entry.source_column)
-                raise StepFailed(f"{place}: there is no such edge in {', '.join(edges.files)}")
+                raise fault("split-no-edge", place, files=", ".join(edges.files))
             listed = np.repeat(np.arange(len(wanted)), last - first)
             inside = np.arange(len(listed)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
             members = order[first[listed] + inside]
@@ -159,4 +157,4 @@ def _no_overlap(split: Split, label: Label) -> None:
     for place, name in enumerate(SPLITS):
         for other in SPLITS[place + 1 :]:
             if both := int((split.masks[name] & split.masks[other]).sum()):
-                raise StepFailed(f"{files[other]}: {both} of them stand in {files[name]} too: splits may not overlap")
+                raise fault("split-overlap", Place(files[other]), count=both, other=files[name])
