@@ -13,10 +13,10 @@ from airflow.sdk.execution_time import comms
 from chaos.beside.play import Play
 from chaos.beside.proxy import AFTER_CALL, AFTER_RESET, HOLD, PAGE, RESET
 from chaos.beside.services import EXPIRED, FAILING, THROTTLED
-from chaos.beside.subjects import Subject
+from chaos.beside.subjects import RETRIES, Subject
 
 #: Seconds that a wait may take where a fault limits it.
-LIMIT = 6
+LIMIT = 20
 
 
 def _nothing(_play: Play) -> None:
@@ -42,6 +42,7 @@ class Fault:
     :param clears: whether it is meant to end the first job and to begin another.
     :param lasts: whether it lasts as long as an outage does; a retry then comes after its end, as it does by default.
     :param fits: to which subjects it can happen.
+    :param retries: how often the task is tried again.
     :param arguments: what the operator is given for it.
     """
 
@@ -51,6 +52,7 @@ class Fault:
     ends: bool = False
     clears: bool = False
     lasts: bool = False
+    retries: int = RETRIES
     fits: Callable[[Subject], bool] = _anyone
     arguments: Callable[[Subject], Mapping[str, Any]] = _no_arguments
 
@@ -136,7 +138,7 @@ def _presume_dead(play: Play) -> None:
     play.until(lambda: play.airflow.try_number == 2, "the next try")
     play.until_watched()
     held.release.set()
-    play.until(lambda: len(play.proxy.ids("start")) > 1 or not slow.process.is_alive(), "the held submit to arrive")
+    play.until(lambda: play.proxy.asked("start") > 1 or not slow.process.is_alive(), "the held submit to arrive")
     play.airflow.terminate(slow)
 
 
@@ -170,17 +172,25 @@ FAULTS: Mapping[str, Fault] = {
     "cleared": Fault("task cleared", _while_watched(lambda play: play.airflow.clear()), clears=True),
     "marked": Fault("task marked failed", _while_watched(lambda play: play.airflow.mark("failed")), ends=True),
     "run-timeout": Fault("DAG run times out", _while_watched(lambda play: play.airflow.mark("skipped")), ends=True),
-    "deferral-timeout": Fault("deferral times out", _while_watched(_time_out_deferral), ends=True, fits=_deferred),
+    "deferral-timeout": Fault(
+        "deferral times out, at the last try",
+        _while_watched(_time_out_deferral),
+        ends=True,
+        retries=0,
+        fits=_deferred,
+    ),
     "execution-timeout": Fault(
-        "`execution_timeout` passes",
+        "`execution_timeout` passes, at the last try",
         _while_watched(_pass_time),
         ends=True,
+        retries=0,
         arguments=_execution_timeout,
     ),
     "wait-limit": Fault(
-        "the operator's own limit of its wait passes",
+        "the operator's own limit of its wait passes, at the last try",
         _while_watched(_pass_time),
         ends=True,
+        retries=0,
         fits=_limited,
         arguments=_limit,
     ),

@@ -31,7 +31,7 @@ from airflow.sdk.execution_time import comms
 
 from chaos.beside import processes
 from chaos.beside.records import Records
-from chaos.beside.subjects import DAG_ID, RETRIES, RUN_ID
+from chaos.beside.subjects import DAG_ID, RUN_ID
 
 TERM_SECONDS = 5.0
 TICK = 0.03
@@ -78,6 +78,7 @@ class Airflow:
     :param arguments: of the operator, over its own.
     :param url: the address that the task's connection names.
     :param logs: the folder for what workers and triggerers print.
+    :param retries: how often it is tried again.
     :param retry_delay: seconds between two tries.
     """
 
@@ -86,6 +87,7 @@ class Airflow:
     arguments: Mapping[str, Any]
     url: str
     logs: Path
+    retries: int
     retry_delay: float
     state: str = "scheduled"
     try_number: int = 1
@@ -95,7 +97,7 @@ class Airflow:
     broken: Exception | None = None
 
     def __post_init__(self) -> None:
-        self.max_tries = RETRIES
+        self.max_tries = self.retries
         self.ti_id: UUID = uuid4()
         self.worker: Child | None = None
         self.watcher: Child | None = None
@@ -173,7 +175,9 @@ class Airflow:
             start_date=self._first_start,
         )
         log = str(self.logs / f"{self.task_id}.log")
-        start = processes.Start(self.subject, self.task_id, self.arguments, self.ti_id, self.try_number, context, log)
+        start = processes.Start(
+            self.subject, self.task_id, self.retries, self.arguments, self.ti_id, self.try_number, context, log
+        )
         self._next = None
         self.worker = self._fork(processes.work, start)
 
@@ -253,7 +257,7 @@ class Airflow:
     def clear(self) -> None:
         """Clear the task: it runs again, as a new attempt."""
         with self._lock:
-            self.max_tries = self.try_number + RETRIES
+            self.max_tries = self.try_number + self.retries
             self._end_what_runs()
             self._new_try()
 

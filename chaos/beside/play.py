@@ -75,6 +75,7 @@ class Play:
             fault.arguments(SUBJECTS[subject]),
             self.proxy.url,
             logs,
+            retries=fault.retries,
             retry_delay=outage + 5 if fault.lasts else RETRY_DELAY,
         )
         self._longest = PATIENCE + (3 * outage if fault.lasts else 0)

@@ -40,6 +40,7 @@ class Start:
 
     subject: str
     task_id: str
+    retries: int
     arguments: Mapping[str, Any]
     ti_id: UUID
     try_number: int
@@ -74,7 +75,7 @@ class Line:
 def work(pipe: Connection, start: Start) -> None:
     """Run one try of a task, or what is left of it after a deferral."""
     _settle_in(pipe, start.log)
-    task = build(start.subject, start.task_id, start.arguments)
+    task = build(start.subject, start.task_id, start.retries, start.arguments)
     ti = task_runner.RuntimeTaskInstance.model_construct(
         id=start.ti_id,
         task_id=start.task_id,

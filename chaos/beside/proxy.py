@@ -122,6 +122,10 @@ class Proxy(ThreadingHTTPServer):
             if each.call.verb == verb and each.status < 300 and each.at >= since
         ]
 
+    def asked(self, verb: str) -> int:
+        """Count the calls of a verb that the service has answered, whatever it said."""
+        return sum(each.call.verb == verb for each in list(self.passed))
+
     def take(self, verb: str) -> Spoiling | None:
         """Use up one time of the first rule that fits."""
         with self._lock:

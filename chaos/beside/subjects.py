@@ -36,10 +36,10 @@ class Subject:
     limit: Callable[[int], Mapping[str, Any]] | None
 
 
-def build(subject: str, task_id: str, arguments: Mapping[str, Any]) -> BaseOperator:
+def build(subject: str, task_id: str, retries: int, arguments: Mapping[str, Any]) -> BaseOperator:
     """Make a subject's task in a DAG of its own, as parsing its file would."""
     with DAG(DAG_ID, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
-        return SUBJECTS[subject].make(task_id, retries=RETRIES, **arguments)
+        return SUBJECTS[subject].make(task_id, retries=retries, **arguments)
 
 
 def connection(url: str) -> dict[str, Any]:
