@@ -30,7 +30,11 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": _INTEGRATION,
-                "python-modules": ["neptune_airflow.operators.neptune_ml", "neptune_airflow.operators.neptune_export"],
+                "python-modules": [
+                    "neptune_airflow.operators.neptune_ml",
+                    "neptune_airflow.operators.neptune_export",
+                    "neptune_airflow.operators.neptune_ml_check",
+                ],
             }
         ],
         "sensors": [{"integration-name": _INTEGRATION, "python-modules": ["neptune_airflow.sensors.neptune_ml"]}],

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/neptune/latest/userguide/machine-learning-api.html
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from neptune_airflow import jobs
 from neptune_airflow import parameters as api
@@ -16,6 +16,11 @@ from neptune_airflow.operators.neptune_ml_endpoint import (
     NeptuneMLCreateEndpointOperator,
     NeptuneMLDeleteEndpointOperator,
 )
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from neptune_airflow.jobs import Attempt, Job
 
 __all__ = [
     "NeptuneMLCreateEndpointOperator",
@@ -56,6 +61,10 @@ class NeptuneMLDataProcessingOperator(NeptuneMLJobOperator):
     :param s3_output_encryption_kms_key: KMS key for what is written to S3.
     :param enable_inter_container_traffic_encryption: encrypt traffic between containers; by default True. The REST API
         has it and boto3 does not: it is sent all the same.
+    :param check_export: True looks at the export's headers and first rows before a job is submitted, and fails the
+        task, without retries, when the job would fail; the report is in the log and in the XCom ``export_report``.
+        Where the connection may not read the export, the log says so and the job is submitted. By default nothing is
+        looked at.
 
     The other parameters, what is returned and what is raised are `NeptuneMLJobOperator`'s.
     """
@@ -83,11 +92,21 @@ class NeptuneMLDataProcessingOperator(NeptuneMLJobOperator):
         volume_encryption_kms_key: str | None = None,
         s3_output_encryption_kms_key: str | None = None,
         enable_inter_container_traffic_encryption: bool | str | None = None,
+        check_export: bool | None = None,
         **kwargs: Any,
     ) -> None:
         given = dict(locals())
         super().__init__(**kwargs)
+        self.check_export = check_export
         self._take(given)
+
+    def _submit(self, context: Context, attempt: Attempt | None, request: dict[str, Any]) -> Job:
+        """Look at the export first; a job that another try has submitted does not come here."""
+        if self.check_export:
+            from neptune_airflow.operators.neptune_ml_check import check_before_submit
+
+            check_before_submit(self, context, request["inputDataS3Location"], request.get("configFileName"))
+        return super()._submit(context, attempt, request)
 
 
 class NeptuneMLModelTrainingOperator(NeptuneMLJobOperator):

@@ -1,0 +1,191 @@
+"""The check of an export as a task between export and data processing, and before a data processing job's submit.
+
+https://docs.aws.amazon.com/neptune/latest/userguide/machine-learning-data-export.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from neptune_airflow.compat import BaseOperator, tell_assets
+from neptune_airflow.errors import NeptuneMLParameterError, NeptuneMLRequestError, NeptuneMLUnavailableError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from neptune_airflow.check import Finding, Report, Unreadable
+    from neptune_airflow.store import Store
+    from neptune_airflow.task import NeptuneMLTask
+
+#: The XCom with the report.
+REPORT = "export_report"
+#: The most lines of a report that go to the log, and the most findings that an error names.
+LINES, NAMED = 400, 10
+WIDTH = 120
+FAIL_ON = ("error", "warning")
+#: Seconds to connect and to answer, and how often: a network without a way to S3 must not hold a task up.
+PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"total_max_attempts": 3}}
+
+
+class NeptuneMLCheckExportOperator(BaseOperator):
+    """Say what is wrong with an export before a data processing job is paid for, and fail if there is something.
+
+    The report is in the task's log, and in the XCom ``export_report`` as a dict of at most 48 kB, also when the task
+    fails. An export that is wrong fails the task without retries, since it stays so. Assets among the ``outlets`` get
+    the result as their event's ``extra``; an ``AssetAlias`` among them gets an asset for the export.
+
+    :param input_data_s3_location: S3 URI of the export's folder.
+    :param config_file_name: the training configuration's name in the export; by default
+        ``training-data-configuration.json``.
+    :param full: read everything, which needs the extra ``check`` (polars) in the worker; by default headers and first
+        rows are read, which takes seconds whatever the size.
+    :param fail_on: ``error`` fails the task when the job would fail, ``warning`` also when it would run and make
+        something else than was probably wanted.
+    :param aws_conn_id: the Airflow connection of type ``aws``, which must be allowed to list and read the export; None
+        uses boto3's own credentials.
+    :param region_name: AWS region; None takes the connection's.
+    :param verify: whether to verify TLS certificates, or the path of a CA bundle.
+    :param botocore_config: arguments of botocore's ``Config``.
+
+    Returns a dict: ``location``, ``errors`` and ``warnings``, how many there are; each is also an XCom of its own, so
+    that ``check.output["location"]`` is the next task's ``input_data_s3_location``.
+
+    :raises NeptuneMLParameterError: for a wrong ``fail_on``, when the DAG is parsed.
+    :raises NeptuneMLRequestError: when the export is wrong, or may not be read or is not there; not retried.
+    :raises NeptuneMLUnavailableError: when S3 does not answer; the task's ``retries`` apply.
+    """
+
+    template_fields: Sequence[str] = (
+        "input_data_s3_location",
+        "config_file_name",
+        "aws_conn_id",
+        "region_name",
+        "verify",
+    )
+    ui_color = "#d9f2e0"
+
+    def __init__(
+        self,
+        *,
+        input_data_s3_location: str,
+        config_file_name: str | None = None,
+        full: bool = False,
+        fail_on: str = "error",
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
+        self.input_data_s3_location = input_data_s3_location
+        self.config_file_name = config_file_name
+        self.full = full
+        self.fail_on = fail_on
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        if fail_on not in FAIL_ON:
+            allowed = " or ".join(map(repr, FAIL_ON))
+            raise NeptuneMLParameterError(f"{type(self).__name__} {self.task_id!r}: fail_on must be {allowed}.")
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check the export; tell of it, and judge."""
+        from neptune_airflow.check import Unreadable
+
+        location = self.input_data_s3_location
+        try:
+            report = _look(self, context, location, self.config_file_name, full=self.full)
+        except Unreadable as reason:
+            if _out_of_reach(reason):
+                raise NeptuneMLUnavailableError(str(reason)) from None
+            raise NeptuneMLRequestError(
+                f"{reason}\nWhat to do: let the connection {self.aws_conn_id!r} list and read the export, or give the "
+                "location that the export task returned."
+            ) from None
+        except ModuleNotFoundError as missing:
+            raise NeptuneMLRequestError(str(missing)) from None
+        _judge(report, report.errors)
+        if self.fail_on == "warning":
+            _judge(report, report.warnings)
+        result = {"location": location, "errors": len(report.errors), "warnings": len(report.warnings)}
+        tell_assets(context, self.outlets, result, location if "://" in location else None)
+        return result
+
+
+def check_before_submit(task: NeptuneMLTask, context: Context, location: str, config_file_name: str | None) -> None:
+    """Check an export quickly before a job is submitted, as far as the task's connection can read it.
+
+    :param task: whose connection and log are used.
+    :raises NeptuneMLRequestError: when the job would fail.
+    """
+    from neptune_airflow.check import Unreadable
+
+    try:
+        report = _look(task, context, location, config_file_name)
+    except Unreadable as reason:
+        if not reason.denied and not _out_of_reach(reason):
+            raise NeptuneMLRequestError(str(reason)) from None
+        task.log.warning("The export is not checked: %s\nThe job may still be able to read it.", reason)
+        return
+    _judge(report, report.errors)
+
+
+def _look(
+    task: NeptuneMLTask | NeptuneMLCheckExportOperator,
+    context: Context,
+    location: str,
+    config_file_name: str | None,
+    full: bool = False,
+) -> Report:
+    """Check an export over a task's connection, and put the report into its log and its XCom."""
+    from neptune_airflow.check import check_export
+
+    task.log.info("Checking the export %s, %s.", location, "all of it" if full else "headers and first rows")
+    report = check_export(location, store=_store(task), config_file_name=config_file_name or None, full=full)
+    lines = report.as_text(WIDTH).splitlines()
+    for line in lines[:LINES]:
+        task.log.info("%s", line)
+    if len(lines) > LINES:
+        task.log.info("%s more lines are left out: neptune-ml-check %s", len(lines) - LINES, location)
+    context["ti"].xcom_push(key=REPORT, value=report.as_dict())
+    return report
+
+
+def _store(task: NeptuneMLTask | NeptuneMLCheckExportOperator) -> Store:
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+    from botocore.config import Config
+
+    from neptune_airflow.store import CONNECTIONS, Store
+
+    hook: Any = AwsBaseHook(
+        client_type="s3",
+        aws_conn_id=task.aws_conn_id,
+        region_name=task.region_name,
+        verify=task.verify,
+        config=Config(**{"max_pool_connections": CONNECTIONS, **PATIENCE, **(task.botocore_config or {})}),
+    )
+    return Store(client=hook.conn)
+
+
+def _out_of_reach(reason: Unreadable) -> bool:
+    """Say whether the service did not answer: it said neither yes nor no."""
+    from botocore.exceptions import BotoCoreError
+
+    return isinstance(reason.__cause__, BotoCoreError) and not reason.denied
+
+
+def _judge(report: Report, findings: Sequence[Finding]) -> None:
+    """Fail the task for good if there are findings, with the first ones and what to do about them."""
+    if not findings:
+        return
+    told = [f"- {finding}\n  What to do: {finding.fix}" for finding in findings[:NAMED]]
+    if left_out := len(findings) - len(told):
+        told.append(f"… and {left_out} more: neptune-ml-check {report.location} lists them all.")
+    found = f"{len(findings)} findings of severity {findings[0].severity}"
+    raise NeptuneMLRequestError(
+        "\n".join([f"The export {report.location} is not fit to be processed: {found}.", *told])
+    )
