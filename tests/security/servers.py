@@ -5,16 +5,28 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
 #: What a server says to a request: a status, headers, and the parts of a body of which nobody knows the end.
-Say = Callable[[str], tuple[int, Mapping[str, str], Iterable[bytes]]]
+Say = Callable[[Seen], tuple[int, Mapping[str, str], Iterable[bytes]]]
 
 
 class Server(ThreadingHTTPServer):
     """Says what it is told to, on a free port of the loopback interface.
 
-    :param say: makes an answer of a request's path.
+    :param say: makes an answer of a request.
     :param tls: the certificate that it shows; without one it speaks plain HTTP.
     """
 
@@ -23,7 +35,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, say: Say, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.say = say
-        self.seen: list[str] = []
+        self.seen: list[Seen] = []
         self.written = 0
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}"
         if tls:
@@ -43,9 +55,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.server.seen.append(f"{self.command} {self.path}")
-        status, headers, parts = self.server.say(self.path)
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        seen = Seen(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+        self.server.seen.append(seen)
+        status, headers, parts = self.server.say(seen)
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", "Connection": "close", **headers}.items():
             self.send_header(name, value)

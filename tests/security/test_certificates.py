@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from neptune_airflow.errors import NeptuneMLMetricsError, NeptuneMLParameterError, NeptuneMLRequestError
 from tests.security.servers import Server
-from tests.security.ways import SERVICES, WAYS
+from tests.security.ways import CLIENTS, SERVICES, WAYS
 
 DAY = timedelta(days=1)
 
@@ -76,7 +76,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def _served(tls: ssl.SSLContext) -> Server:
-    return Server(lambda path: (200, {}, [b'{"id": "x", "jobId": "x", "status": "InProgress"}']), tls)
+    return Server(lambda seen: (200, {}, [b'{"id": "x", "jobId": "x", "status": "InProgress"}']), tls)
 
 
 BAD: dict[str, dict[str, Any]] = {
@@ -88,7 +88,7 @@ BAD: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("way", "bad"),
-    [*((way, "wrong-host") for way in WAYS), ("describe", "expired"), ("describe-in-triggerer", "self-signed")],
+    [*((way, "wrong-host") for way in CLIENTS), ("describe", "expired"), ("describe-in-triggerer", "self-signed")],
 )
 def test_a_certificate_that_cannot_be_trusted_ends_the_request(
     authority: Authority, connect: Callable[..., None], way: str, bad: str
@@ -103,7 +103,7 @@ def test_a_certificate_that_cannot_be_trusted_ends_the_request(
         assert "the CA bundle to trust" in str(error.value)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CLIENTS)
 def test_an_authority_is_trusted_where_it_was_given(
     authority: Authority, connect: Callable[..., None], way: str
 ) -> None:
@@ -116,7 +116,7 @@ def test_an_authority_is_trusted_where_it_was_given(
         assert server.seen
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CLIENTS)
 def test_verify_false_trusts_anyone(authority: Authority, connect: Callable[..., None], way: str) -> None:
     with _served(authority.server("anyone", self_signed=True)) as server:
         connect(server.url)

@@ -55,3 +55,5 @@ SERVICES: dict[str, Way] = {
 }
 #: And those to the rest of AWS.
 WAYS: dict[str, Way] = {**SERVICES, "logs": _log_tail, "metrics": _metrics}
+#: One way for each client or session: those that start go by the same one as those that describe.
+CLIENTS: dict[str, Way] = {name: way for name, way in WAYS.items() if "start" not in name}
