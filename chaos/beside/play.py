@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,6 +13,7 @@ from chaos.beside.lifecycle import FINAL, Airflow
 from chaos.beside.proxy import Proxy, Spoiling
 from chaos.beside.services import Life, Service
 from chaos.beside.subjects import POLL, SUBJECTS
+from chaos.beside.verdict import Outcome, judge
 
 if TYPE_CHECKING:
     from chaos.beside.faults import Fault
@@ -31,27 +31,6 @@ class CannotHappen(Exception):
 
 class NotInTime(Exception):
     """A play does not go on as it must; the text says what it waited for."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a fault has done to one task instance.
-
-    :param doubled: a job was submitted while another of the task lived, or after one of the same attempt had succeeded.
-    :param orphaned: a job lived on, and nobody asked for it any more.
-    :param lost: the task failed, or never ended, although its job did well and nobody had asked for its end.
-    :param cancelled: the only job of a task that still wanted it was cancelled.
-    :param unheeded: the task went on although it was meant to end, or the job of one that was cleared did.
-    :param story: the task's states, with the number of the try.
-    """
-
-    doubled: bool
-    orphaned: bool
-    lost: bool
-    cancelled: bool
-    unheeded: bool
-    jobs: int
-    story: tuple[str, ...]
 
 
 class Play:
@@ -78,6 +57,7 @@ class Play:
             retries=fault.retries,
             retry_delay=outage + 5 if fault.lasts else RETRY_DELAY,
         )
+        self._calm_since = 0.0
         self._longest = PATIENCE + (3 * outage if fault.lasts else 0)
 
     def run(self) -> Outcome:
@@ -92,11 +72,13 @@ class Play:
             stack.enter_context(self.airflow)
             self.fault.strike(self)
             self._settle()
-            orphaned = self._unwatched()
-            state = self.airflow.state
+            left, settled = self._unwatched(), self.airflow.state
             self.service.finish([job for job, life in self._jobs().items() if life.ended is None])
             self._end()
-            return self._outcome(bool(orphaned), state)
+            cancels = [(each.call.job_id, each.at) for each in self.proxy.accepted("cancel")]
+            return judge(
+                self._jobs(), cancels, left, settled, tuple(self.airflow.story), self.fault.ends, self.fault.clears
+            )
 
     def until(self, condition: Callable[[], Any], what: str, longer: float = 0.0) -> None:
         """Wait until something is so.
@@ -132,10 +114,9 @@ class Play:
     def _settle(self) -> None:
         """Wait until nothing changes any more: the task has ended, or waits for a job in peace."""
         seen: tuple[Any, ...] = ()
-        since = time.time()
 
         def calm() -> bool:
-            nonlocal seen, since
+            nonlocal seen
             now = (
                 len(self.airflow.story),
                 len(self.proxy.ids("start")),
@@ -143,51 +124,20 @@ class Play:
                 [life.ended for life in self._jobs().values()],
             )
             if now != seen:
-                seen, since = now, time.time()
-            if time.time() - since < CALM:
+                seen, self._calm_since = now, time.time()
+            if time.time() - self._calm_since < CALM:
                 return False
             if self.airflow.state in FINAL:
                 return self.airflow.idle
-            return len(self.proxy.ids("describe", since)) >= 2
+            return len(self.proxy.ids("describe", self._calm_since)) >= 2
 
         self.until(calm, "calm")
 
     def _unwatched(self) -> list[str]:
         """Give the jobs that live, and that nobody has asked for since all was calm."""
-        watched = self.proxy.ids("describe", time.time() - CALM)
+        watched = self.proxy.ids("describe", self._calm_since)
         return [job for job, life in self._jobs().items() if life.ended is None and job not in watched]
 
     def _end(self) -> None:
-        """Wait for the task's end, if it ends."""
-        try:
-            self.until(lambda: self.airflow.state in FINAL and self.airflow.idle, "the task's end")
-        except NotInTime:
-            self.airflow.story.append("no end")
-
-    def _outcome(self, orphaned: bool, settled: str) -> Outcome:
-        lives = sorted(self._jobs().items(), key=lambda item: item[1].began)
-        doubled = any(
-            other.ended is None or other.ended > life.began or (other.succeeded and not self.fault.clears)
-            for number, (_, life) in enumerate(lives)
-            for _, other in lives[:number]
-        )
-        return Outcome(
-            doubled=doubled,
-            orphaned=orphaned,
-            lost=not self.fault.ends and self.airflow.state != "success",
-            cancelled=not self.fault.ends and self._cancelled_by_mistake(dict(lives)),
-            unheeded=(self.fault.ends and settled not in FINAL) or (self.fault.clears and len(lives) == 1),
-            jobs=len(lives),
-            story=tuple(self.airflow.story),
-        )
-
-    def _cancelled_by_mistake(self, lives: Mapping[str, Life]) -> bool:
-        asked = list(lives)[:1] if self.fault.clears else []
-        for passed in list(self.proxy.passed):
-            job = passed.call.job_id
-            if passed.call.verb != "cancel" or passed.status >= 300 or job in asked:
-                continue
-            others = [life for other, life in lives.items() if other != job and life.began < passed.at]
-            if not any(life.ended is None or life.ended > passed.at for life in others):
-                return True
-        return False
+        """Wait for the task's end: its job has succeeded, so one that does not end now never will."""
+        self.until(lambda: self.airflow.state in FINAL and self.airflow.idle, "the task's end")

@@ -115,12 +115,15 @@ class Proxy(ThreadingHTTPServer):
         return rule
 
     def ids(self, verb: str, since: float = 0.0) -> list[str]:
-        """Give the jobs that calls of a verb were about, in order, where the service accepted the call."""
-        return [
-            each.call.job_id
-            for each in list(self.passed)
-            if each.call.verb == verb and each.status < 300 and each.at >= since
-        ]
+        """Give the jobs that the accepted calls of a verb were about, in order.
+
+        :param since: seconds since the epoch.
+        """
+        return [each.call.job_id for each in self.accepted(verb) if each.at >= since]
+
+    def accepted(self, verb: str) -> list[Passed]:
+        """Give the calls of a verb that the service accepted, in order."""
+        return [each for each in list(self.passed) if each.call.verb == verb and each.status < 300]
 
     def asked(self, verb: str) -> int:
         """Count the calls of a verb that the service has answered, whatever it said."""

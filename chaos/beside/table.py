@@ -19,9 +19,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from chaos.beside.faults import FAULTS
-from chaos.beside.play import CannotHappen, NotInTime, Outcome, Play
+from chaos.beside.play import CannotHappen, NotInTime, Play
 from chaos.beside.services import Glue, Neptune, Service
 from chaos.beside.subjects import SUBJECTS
+from chaos.beside.verdict import Outcome
 
 #: In a cell: there is no such fault there.
 NONE = "-"
