@@ -25,6 +25,7 @@ from neptune_airflow.compat import (
     tell_assets,
 )
 from neptune_airflow.errors import (
+    NeptuneMLAnswerLostError,
     NeptuneMLCredentialsError,
     NeptuneMLError,
     NeptuneMLJobExistsError,
@@ -34,6 +35,7 @@ from neptune_airflow.errors import (
     NeptuneMLUnavailableError,
 )
 from neptune_airflow.jobs import KINDS, Attempt, Job, Move, Phase
+from neptune_airflow.letting_go import ENDED, GOES_ON, LAST_SECONDS, PATIENCE, Farewell, outlives
 from neptune_airflow.lineage import Lineage, asset_uri
 from neptune_airflow.parameters import AUTO, Parameter, build_request, check_value, is_templated
 from neptune_airflow.redaction import redact
@@ -47,8 +49,8 @@ T = TypeVar("T")
 
 #: Seconds over the job's own time-out before a wait is given up: the service needs some to end it.
 SLACK = 3600
-#: Seconds for which a service that does not answer is asked again before and while a job is submitted.
-PATIENCE = 300
+#: Seconds for which it is asked again with credentials that it refuses; each time the connection is read anew.
+CREDENTIALS_PATIENCE = 60
 #: Seconds given to an earlier job to stop.
 STOP_PATIENCE = 1800
 
@@ -56,8 +58,6 @@ STOP_PATIENCE = 1800
 ASK_SECONDS = 2
 
 _SUBMITTED = "neptune_ml_submitted"
-# Airflow's states of a task that another try of its will take up.
-_GOES_ON = ("running", "deferred", "scheduled", "queued", "up_for_retry", "up_for_reschedule")
 
 
 class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
@@ -140,6 +140,7 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
                 return job.as_dict()
             deadline = self._deadline(context, request)
             if self.deferrable and not job.phase.ended:
+                self._stop_if_ended()
                 self._defer(context, job.id, deadline)
             return self._finish(context, self._wait(job.id, deadline))
 
@@ -181,13 +182,11 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         attempt = Attempt.of(context["ti"], self.retries or 0)
         if "id" in request:
             return self._submit_under_given_id(context, request)
-        found = self._find(context, attempt)
-        if found:
-            number, job = found
+        number, job = self._find(context, attempt) or (0, None)
+        if job:
             move = attempt.next_move(number, job.phase, lasts=self.kind.removal is not None)
             self.log.info(
-                "Try %s of this task submitted the %s %r, which is %s: %s.",
-                number,
+                "This task has submitted the %s %r before, which is %s: %s.",
                 self.kind.title,
                 job.id,
                 job.status,
@@ -197,7 +196,10 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
                 return job
             if move is not Move.SUBMIT:
                 self._make_way(job, cancel=move is Move.REPLACE)
-        own_id = {"id": attempt.job_id()} if self.kind.caller_names_it else {}
+        # The first id that no job has, and not this try's own: a start of an earlier try that a slow network delivers
+        # only now must find its id taken. What can be taken away tells no more by its absence that it was there.
+        free = attempt.try_number if self.kind.removal else max(number + 1, attempt.first_try)
+        own_id = {"id": attempt.job_id(free)} if self.kind.caller_names_it else {}
         return self._submit(context, attempt, {**request, **own_id})
 
     def _submit_under_given_id(self, context: Context, request: dict[str, Any]) -> Job:
@@ -245,7 +247,7 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
             except NeptuneMLUnavailableError as error:
                 sent_before = sent_before or error.maybe_done
                 if own_id is None and error.maybe_done:
-                    raise NeptuneMLError(
+                    raise NeptuneMLAnswerLostError(
                         f"{error}\nThe service picks its jobs' ids, so it can't be asked whether it has this one: look "
                         "for it before you clear this task."
                     ) from error
@@ -339,6 +341,9 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         except TaskDeferralTimeout as error:
             self._holding = self._deferred_job_id(context)
             with self._owning():
+                job = self._ask(self._holding) if self._holding else None
+                if isinstance(job, Job) and job.phase.ended:
+                    return self._finish(context, job)
                 raise NeptuneMLTimeoutError(
                     f"{self.where}: the triggerer did not report on the job {self._holding!r} in time ({error})."
                 ) from error
@@ -354,11 +359,23 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         except BaseException:
             if self._farewell:
                 self._farewell.join()
-            elif self._killed:
+            # After a farewell, too: the job may have come to be meanwhile.
+            if self._killed:
                 self._let_go_unless_it_goes_on()
             else:
                 self._let_go()
             raise
+
+    def _stop_if_ended(self) -> None:
+        """Give up a task that was ended while this worker was busy: once it has deferred, nobody would tell it."""
+        try:
+            state = task_state(self._ti)
+        except Exception as error:  # then it is as if nobody had asked
+            self.log.debug("Airflow could not say whether this task goes on: %s", error)
+            return
+        if state in ENDED:
+            self._killed = True
+            self._check_killed()
 
     def _let_go_unless_it_goes_on(self) -> None:
         """Cancel the job of a killed worker, unless another try is to find it.
@@ -366,14 +383,15 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         Airflow kills a worker whose task was ended, and as well one that it has lost sight of: then it tries again, and
         that try may have adopted the job already.
         """
+        if self._holding is None:
+            return
         try:
             state = task_state(self._ti)
         except Exception as error:  # whatever it was, Airflow could not be asked
             self.log.warning("Airflow could not say what becomes of this task: %s", error)
             state = "running"
-        another_waits = self._deferred or (self._ti.try_number <= self._ti.max_tries and bool(self.retries))
-        made_to_last = state == "success" and self.kind.removal is not None
-        if made_to_last or (state in _GOES_ON and (state != "running" or another_waits)):
+        another_try = self._deferred or (self._ti.try_number <= self._ti.max_tries and bool(self.retries))
+        if outlives(self.kind, state, GOES_ON if another_try else GOES_ON - {"running"}):
             self.log.info("For Airflow, this task is %s: its %s is left as it is.", state, self.kind.title)
             self._holding = None
         self._let_go()
@@ -385,9 +403,8 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         if not self._cancels:
             self.log.info("The task has ended; the %s %r goes on.", self.kind.title, held)
             return
-        from neptune_airflow.hooks import let_go
-
-        let_go(self.hook, self.kind, held, self.log)
+        patience = LAST_SECONDS if self._killed else PATIENCE
+        Farewell(lambda: self.hook, self.kind, held, self.log, patience).bid()
 
     def _describe_or_none(self, each: str) -> Job | None:
         try:
@@ -400,13 +417,16 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
 
         :raises NeptuneMLUnavailableError: when it stays away.
         """
-        pause, give_up = 1.0, time.monotonic() + PATIENCE
+        pause, began = 1.0, time.monotonic()
         while True:
             try:
                 return call()
             except NeptuneMLUnavailableError as error:
-                if isinstance(error, NeptuneMLCredentialsError) or time.monotonic() + pause > give_up:
+                refused = isinstance(error, NeptuneMLCredentialsError)
+                if time.monotonic() + pause > began + (CREDENTIALS_PATIENCE if refused else PATIENCE):
                     raise
+                if refused:
+                    self.__dict__.pop("hook", None)
                 self.log.warning("%s\nAsking again in %s.", error, as_words(pause))
             self._sleep(pause)
             pause = min(pause * 2, 30)

@@ -16,6 +16,7 @@ from neptune_airflow.errors import NeptuneMLError
 from neptune_airflow.hooks.shared import polling
 from neptune_airflow.hooks.threads import in_thread
 from neptune_airflow.jobs import KINDS, Job
+from neptune_airflow.letting_go import GOES_ON, Farewell, outlives
 from neptune_airflow.watch import Watch
 
 if TYPE_CHECKING:
@@ -100,10 +101,17 @@ class NeptuneMLJobTrigger(BaseTrigger):
         if not self.cancel_on_kill:
             self.log.info("The task was ended; job %r goes on (cancel_on_kill=False).", self.job_id)
             return
-        if await in_thread(partial(task_state, self.task_instance)) == "deferred":
-            self.log.info("The task is deferred still, or again: job %r is left to whoever waits for it.", self.job_id)
+        state = await in_thread(partial(task_state, self.task_instance))
+        kind = KINDS[self.kind]
+        # A cleared task is scheduled as well, and its next try cancels the job; but that may be hours away.
+        if outlives(kind, state, GOES_ON if kind.removal else ("deferred", "running")):
+            self.log.info("For Airflow, the task is %s: job %r is left to whoever waits for it.", state, self.job_id)
             return
-        await in_thread(self._let_go)
+        # Airflow gives this half a minute, and then cancels it; a failover takes longer.
+        farewell = asyncio.ensure_future(Farewell(self._hook, kind, self.job_id, self.log).bid_on_loop(in_thread))
+        _FAREWELLS.add(farewell)
+        farewell.add_done_callback(_FAREWELLS.discard)
+        await asyncio.shield(farewell)
 
     async def _outcome(self) -> dict[str, Any]:
         """Wait, and put whatever comes of it into an event: a trigger that raises costs the task a retry."""
@@ -136,11 +144,12 @@ class NeptuneMLJobTrigger(BaseTrigger):
     def _too_early(self) -> float:
         return max((self.not_before or 0) - time.time(), 0.0)
 
-    def _let_go(self) -> None:
-        from neptune_airflow.hooks import let_go
+    def _hook(self) -> JobHook:
+        return _hook_of(self.kind, json.dumps(self.hook_arguments, sort_keys=True), int(time.time() / 60))
 
-        hook = _hook_of(self.kind, json.dumps(self.hook_arguments, sort_keys=True), int(time.time() / 60))
-        let_go(hook, KINDS[self.kind], self.job_id, self.log)
+
+# An event loop keeps no task alive by itself.
+_FAREWELLS: set[asyncio.Future[None]] = set()
 
 
 @lru_cache(maxsize=8)

@@ -257,7 +257,9 @@ def test_transform_without_its_model(trained: str, jobs: Jobs) -> None:
     assert jobs("StartMLModelTransformJob") == []
 
 
-def test_killed_transform_is_cancelled(play: LocalNeptune, trained: str, jobs: Jobs) -> None:
+def test_killed_transform_is_cancelled(
+    play: LocalNeptune, trained: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     play.fault("StartMLModelTransformJob", never_ends=True)
     transform = NeptuneMLModelTransformOperator(
         task_id="killed",
@@ -269,6 +271,7 @@ def test_killed_transform_is_cancelled(play: LocalNeptune, trained: str, jobs: J
     run = Run(transform)
     with pytest.raises(TaskDeferred):
         run.execute()
+    monkeypatch.setattr("neptune_airflow.operators.base.task_state", lambda _: "failed")
     run.task.on_kill()
     (started,) = jobs("StartMLModelTransformJob")
     play.wait_for("modeltransform", started["id"], Status.STOPPED)
