@@ -35,7 +35,7 @@ class End:
     :param asked: when somebody first asked for the end of one of its jobs (ISO 8601, UTC): by marking or clearing the
         task, by a time-out, by killing it. None when nobody did.
     :param keeps: whether its jobs outlive it on purpose (``cancel_on_kill=False``, or it does not wait for them).
-    :param marked: whether a person has set its state, which then says nothing of the job.
+    :param marked: whether a person or a time-out has set its state, which then says nothing of the job.
     """
 
     state: str
@@ -50,12 +50,14 @@ class History:
     """One job, as the ledger tells it.
 
     :param statuses: (place in the ledger, status), in order.
+    :param moments: when it came to be in each of them (ISO 8601, UTC).
     :param cancels: the moments at which a cancellation of it was accepted (ISO 8601, UTC).
     """
 
     id: str
     kind: str
     statuses: list[tuple[int, str]] = field(default_factory=list)
+    moments: list[str] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
 
     @property
@@ -72,6 +74,12 @@ class History:
         """Say whether it costs something in a status."""
         return status not in _ENDED or (status == "completed" and self.kind in LASTING)
 
+    def failed_by(self, moment: str) -> bool:
+        """Say whether it had failed at a moment: what is taken away then is only its remains."""
+        return any(
+            status == "failed" and at <= moment for (_, status), at in zip(self.statuses, self.moments, strict=True)
+        )
+
     def status_at(self, place: int) -> str:
         """Give its status just before a place in the ledger."""
         return [status for at, status in self.statuses if at < place][-1]
@@ -83,6 +91,7 @@ def histories(ledger: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[History
     for place, entry in enumerate(ledger["statuses"]):
         known = found.setdefault(entry["id"], History(entry["id"], entry["kind"]))
         known.statuses.append((place, entry["status"]))
+        known.moments.append(entry["at"])
     for call in ledger["calls"]:
         if call["accepted"] and call["operation"].startswith(("Cancel", "Delete")) and call["id"] in found:
             found[call["id"]].cancels.append(call["at"])
@@ -136,7 +145,7 @@ def _left(jobs: list[tuple[int, History]], end: End) -> Iterator[str]:
     if end.waits or end.keeps:
         return
     for _, job in jobs:
-        wanted = job.kind in LASTING and job.last == "completed" and end.state == "success"
+        wanted = job.kind in LASTING and end.state == "success"
         if job.lives(job.last) and not wanted:
             yield f"{job.id} is {job.last}, and nobody waits for it: the task is {end.state}"
 
@@ -145,7 +154,7 @@ def _unasked(jobs: list[tuple[int, History]], end: End) -> Iterator[str]:
     """Nothing is cancelled that nobody asked to end."""
     for _, job in jobs:
         for moment in job.cancels:
-            if end.asked is None or moment < end.asked:
+            if (end.asked is None or moment < end.asked) and not job.failed_by(moment):
                 yield f"{job.id} was cancelled at {moment}, and nobody had asked for that"
 
 

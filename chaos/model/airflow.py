@@ -21,6 +21,7 @@ from chaos.model.stage import EPOCH, DiedError, Process, Stage
 from chaos.model.triggerer import Row, Triggerer
 from chaos.model.worker import Store, call
 from neptune_airflow.compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from neptune_airflow.errors import NeptuneMLTimeoutError
 
 #: Seconds until a worker that is told to end is killed, and between two of its reports.
 LAST_SECONDS = 5.0
@@ -28,6 +29,8 @@ HEARTBEAT = 5.0
 #: Seconds without a report after which the scheduler takes a worker for dead.
 LOST_SIGHT = 300.0
 RETRY_DELAY = 120.0
+#: The longest that it takes, in seconds, from a deadline to a task's failure: its job is cancelled in between.
+GIVES_UP_FOR = 400.0
 ENDED = ("success", "failed", "skipped")
 
 
@@ -341,12 +344,14 @@ class Work:
         task = ti.make(ti.try_number)
         self.process.on_kill = task.on_kill
         if task.execution_timeout:
-            self.process.alarm = (stage.now + task.execution_timeout.total_seconds(), AirflowTaskTimeout)
+            self.process.alarm = (stage.now + task.execution_timeout.total_seconds(), self._too_long)
         report = self._outcome(task)
         self.process.alarm = None
         self._reach_airflow()
         if (ti.uid, ti.state) == (self.uid, "running"):
             report()
+        elif isinstance(report, partial) and report.func == self.airflow.deferred:
+            ti.lost = ti.lost or "ended in the moment of its deferral"
 
     def _outcome(self, task: Any) -> Callable[[], None]:
         ti, airflow = self.ti, self.airflow
@@ -364,7 +369,6 @@ class Work:
         except (AirflowFailException, AirflowSensorTimeout) as error:
             return self._failure(error, retry=False)
         except AirflowTaskTimeout as error:
-            ti.asked = ti.asked or moment(airflow.stage.now)
             task.on_kill()
             return self._failure(error)
         except DiedError:
@@ -374,9 +378,15 @@ class Work:
         ti.xcoms["return_value"] = result
         return partial(airflow._set, ti, "success")
 
+    def _too_long(self) -> AirflowTaskTimeout:
+        self.ti.asked = self.ti.asked or moment(self.airflow.stage.now)
+        return AirflowTaskTimeout()
+
     def _failure(self, error: BaseException, retry: bool = True) -> Callable[[], None]:
         self.airflow.stage.say(f"{type(error).__name__}: {error}")
         self.ti.failure = f"{type(error).__name__}: {error}"
+        if isinstance(error, NeptuneMLTimeoutError):
+            self.ti.asked = self.ti.asked or moment(self.airflow.stage.now - GIVES_UP_FOR)
         return partial(self.airflow.failed, self.ti, retry)
 
     def _reschedule(self, when: datetime) -> None:
@@ -434,3 +444,5 @@ class Work:
         ti = self.ti
         if (ti.uid, ti.state) == (self.uid, "running") and ti.worker is self.process:
             self.airflow.failed(ti)
+            if ti.state == "failed":
+                ti.lost = ti.lost or "Airflow lost sight of its worker, and no try was left"

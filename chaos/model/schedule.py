@@ -223,5 +223,5 @@ def _events(dice: random.Random, words: tuple[str, ...], scale: float, chance: f
 
 
 def _course(dice: random.Random, scale: float) -> Course:
-    takes = scale * dice.uniform(0, 1) if dice.random() < 0.8 else 40_000.0
+    takes = scale * dice.uniform(0, 1) if dice.random() < 0.8 else 6 * scale
     return Course(dice.uniform(0, 10), takes, "AlgorithmError: See job logs" if dice.random() < 0.25 else None)

@@ -6,6 +6,7 @@ who asks stands the weather, which loses, delays, doubles and refuses.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -94,6 +95,10 @@ class Sky(Cloud):
     def role_exists(self, arn: Any) -> bool:
         return bool(arn)
 
+    def instance_types(self, words: str) -> frozenset[str]:
+        del words
+        return frozenset({"ml.r5.2xlarge", "ml.m5.2xlarge"})
+
 
 @dataclass
 class Runner:
@@ -128,6 +133,7 @@ class Service:
     stops_in: float = 30.0
     registry: Registry = field(default_factory=Registry)
     ledger: Ledger = field(default_factory=Ledger)
+    broken: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         faults = Faults()
@@ -173,7 +179,9 @@ class Service:
         path = url.removeprefix(ENDPOINT)
         environ = EnvironBuilder(path, method=method, data=body, headers=dict(headers)).get_environ()
         chunks, status, _ = run_wsgi_app(self.front, environ, buffered=True)
-        return int(status.split()[0]), b"".join(chunks)
+        if b"The service failed to answer" in (content := b"".join(chunks)):
+            self.broken.append(content.decode())
+        return int(status.split()[0]), content
 
     def _noted(self, job: Job, state: State) -> None:
         self.stage.note("service", f"{job.kind.name} {job.id} {state.status.value} {state.reason or ''}".rstrip())
@@ -195,16 +203,41 @@ class Service:
         self.stage.step(self.stage.draw.uniform(0.01, 0.2))
         body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
         try:
-            status, content = self.exchange(request.method, request.url, request.headers, body)
+            answer = self.exchange(request.method, request.url, request.headers, body)
         except Lost as lost:
             self.stage.step(READ_TIMEOUT if str(lost) == "hangs" else 0.0)
-            if not lost.maybe_done:
-                raise boto.EndpointConnectionError(endpoint_url=request.url, error=lost) from lost
-            if str(lost) == "hangs":
-                raise boto.ReadTimeoutError(endpoint_url=request.url, error=lost) from lost
-            raise boto.ConnectionClosedError(endpoint_url=request.url, request=request, error=lost) from lost
+            raise _as_botocore_says(lost, request.url) from lost
         self.stage.step(self.stage.draw.uniform(0.0, 0.1))
-        return AWSResponse(request.url, status, {"Content-Type": "application/json"}, _Raw(content))
+        return _response(request.url, *answer)
+
+    async def send_asynchronously(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> AWSResponse:
+        """Stand in for `neptune_airflow.hooks.asynchronous.AsyncSession.send`."""
+        await asyncio.sleep(self.stage.draw.uniform(0.01, 0.2))
+        try:
+            answer = self.exchange(method, url, headers, body or b"")
+        except Lost as lost:
+            await asyncio.sleep(READ_TIMEOUT if str(lost) == "hangs" else 0.0)
+            raise _as_botocore_says(lost, url) from lost
+        await asyncio.sleep(self.stage.draw.uniform(0.0, 0.1))
+        return _response(url, *answer)
+
+
+def _as_botocore_says(lost: Lost, url: str) -> Exception:
+    kind = (
+        boto.ReadTimeoutError
+        if str(lost) == "hangs"
+        else boto.ConnectionClosedError
+        if lost.maybe_done
+        else boto.EndpointConnectionError
+    )
+    error: Exception = kind(endpoint_url=url, request=None, error=lost)
+    return error
+
+
+def _response(url: str, status: int, content: bytes) -> AWSResponse:
+    return AWSResponse(url, status, {"Content-Type": "application/json"}, _Raw(content))
 
 
 class _Raw(io.BytesIO):

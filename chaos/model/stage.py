@@ -51,7 +51,7 @@ class Process:
         self.dies_at = dies_at
         self.on_kill: Callable[[], None] | None = None
         self.signal: Callable[[], None] | None = None
-        self.alarm: tuple[float, type[BaseException]] | None = None
+        self.alarm: tuple[float, Callable[[], BaseException]] | None = None
         self.main: Actor | None = None
         self.actors: list[Actor] = []
         self.when_dead: Callable[[], None] = lambda: None
@@ -145,13 +145,16 @@ class Stage:
                 until = self.now + grace
             if not self._advance(until):
                 break
-            self._steps += 1
-            if self._steps > MOST_STEPS:
-                raise StuckError(f"{MOST_STEPS} steps and no end")
+            self._count()
         for actor in list(self._actors):
             actor.process.alive = False
         while self._actors:
             self._turn(self._actors[0])
+
+    def _count(self) -> None:
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            raise StuckError(f"{MOST_STEPS} steps and no end")
 
     def _advance(self, until: float) -> bool:
         self._actors = [actor for actor in self._actors if not actor.done]
@@ -186,8 +189,11 @@ class Stage:
         if self.actor and not self.actor.process.alive:
             raise DiedError
 
-    def step(self, seconds: float = 0.0) -> None:
-        """Let others go on, for so many seconds at least; perhaps die, be interrupted by a signal, or by an alarm."""
+    def step(self, seconds: float = 0.0, until_woken: bool = False) -> None:
+        """Let others go on, for so many seconds at least; perhaps die, be interrupted by a signal, or by an alarm.
+
+        :param until_woken: whether it ends as soon as somebody wakes it; a sleep goes on after a signal.
+        """
         actor = self.actor
         if actor is None:
             return
@@ -197,13 +203,22 @@ class Stage:
             actor.wake = until
             if actor is process.main and process.alarm:
                 actor.wake = min(until, process.alarm[0])
-            self.back.release()
-            actor.go.acquire()
+            self._pass_on(actor)
             self.check()
             if actor is process.main:
                 self._interrupt(process)
-            if self.now >= until:
+            if self.now >= until or until_woken:
                 return
+
+    def _pass_on(self, actor: Actor) -> None:
+        """Let whoever is next go on; time alone passes where nobody else has anything to do until then."""
+        others = min((other.wake for other in self._actors if other is not actor and not other.done), default=NEVER)
+        if actor.wake < min(others, self._events[0][0] if self._events else NEVER):
+            self.now = max(self.now, actor.wake)
+            self._count()
+            return
+        self.back.release()
+        actor.go.acquire()
 
     def _perhaps_die(self, process: Process) -> None:
         self.check()
@@ -218,8 +233,8 @@ class Stage:
             self.note(process.name, "is told to end")
             handler()
         if process.alarm and self.now >= process.alarm[0]:
-            error, process.alarm = process.alarm[1], None
-            raise error()
+            alarm, process.alarm = process.alarm[1], None
+            raise alarm()
 
     def wake(self, actor: Actor | None) -> None:
         """Let a thread go on before its time: a signal has come, or something that it waits for."""
@@ -298,5 +313,5 @@ class _Selector(selectors.SelectSelector):
         self._stage = stage
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        self._stage.step(NEVER if timeout is None else max(timeout, 0.0))
+        self._stage.step(NEVER if timeout is None else max(timeout, 0.0), until_woken=True)
         return []

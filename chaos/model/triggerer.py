@@ -32,6 +32,12 @@ class Row:
         self.timeout_at: float | None = None
         self.gone = False
 
+    def crash(self) -> None:
+        """Fail, as a trigger does that raises, or whose class can't be imported."""
+        if self.triggerer:
+            self.triggerer.abort(self)
+        self.airflow.crashed(self, "Trigger failure")
+
     def drop(self) -> None:
         """Remove it; its triggerer notices within a second."""
         self.gone = True
@@ -71,6 +77,11 @@ class Triggerer:
         """Take a trigger up."""
         row.triggerer = self
         self._loop.call_soon_threadsafe(self._begin, row)
+
+    def abort(self, row: Row) -> None:
+        """Let a trigger end by itself; nobody is told of a kill."""
+        if task := self._running.pop(row, None):
+            self._loop.call_soon_threadsafe(task.cancel)
 
     def let_go(self, row: Row) -> None:
         """Cancel a trigger that this triggerer has no longer: within a second, as if a person had ended the task."""

@@ -14,14 +14,20 @@ class Store(dict[str, Any]):
     """Airflow 3.3's task state store, as far as it goes here: it outlives tries and clears.
 
     :ivar reach: what a call of it takes.
+    :ivar kept: every job id that was kept in it.
     """
 
     reach: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
 
     def set(self, key: str, value: Any) -> None:
         """Keep a JSON value."""
         self.reach()
         self[key] = json.loads(json.dumps(value))
+        self.kept.append(value["id"])
 
     def get(self, key: str, default: Any = None) -> Any:
         """Read one."""
