@@ -10,13 +10,16 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 INSTALLED := $(VENV)/.installed
 CHAOS_INSTALLED := $(VENV)/.installed-chaos
+# Another environment: the amazon provider's triggers want aiobotocore, which wants an older botocore.
+BENCH_VENV := .venv-bench
+BENCH_INSTALLED := $(BENCH_VENV)/.installed
 
 # Without bytecode Airflow takes three times as long to start; a foreign path would bring in foreign packages.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop test chaos lint bench clean
+.PHONY: help install demo demo-stop test chaos compare lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +56,19 @@ chaos: $(CHAOS_INSTALLED) ## kill the parts of real Airflows while jobs wait, ab
 		test -z "$$missing" || test "$$(id -u)" != 0 || apt-get install --yes --no-install-recommends $$missing
 	@$(BIN)/python -m chaos.cluster $(ARGS)
 
+$(BENCH_INSTALLED): $(INSTALLED) constraints/bench.txt
+	@echo "installing the amazon provider with aiobotocore into $(BENCH_VENV) (once)"
+	@test -x $(BENCH_VENV)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH_VENV)
+	@awk -F '==' 'NR == FNR { own[$$1] } NR == FNR || !($$1 in own)' constraints/bench.txt $(CONSTRAINTS) \
+		> $(BENCH_VENV)/constraints.txt
+	@$(BIN)/uv --system-certs pip install --quiet --python $(BENCH_VENV)/bin/python --compile-bytecode \
+		--constraint $(BENCH_VENV)/constraints.txt --build-constraint $(CONSTRAINTS) \
+		--editable '.[local]' --group dev 'apache-airflow-providers-amazon[aiobotocore]'
+	@touch $@
+
+compare: $(BENCH_INSTALLED) ## play the same faults to the amazon provider's jobs and to ours, about 15 minutes (ARGS='--runs 1')
+	@$(BENCH_VENV)/bin/python -m chaos.beside $(ARGS)
+
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,5 +79,5 @@ bench: $(INSTALLED) ## run the benchmarks, a few minutes
 
 clean: ## remove all that was made here, .venv too
 	@test ! -x $(BIN)/python || $(BIN)/python -m demo stop
-	rm -rf .demo .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .demo .venv $(BENCH_VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
