@@ -82,6 +82,30 @@ def test_worker_dies_between_submit_and_defer(
     play.client("neptunedata").cancel_ml_data_processing_job(id=deferral.trigger.job_id)
 
 
+def test_a_start_that_arrives_after_the_next_try_has_begun_makes_no_second_job(
+    play: LocalNeptune, process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = process("wait", deferrable=True, retries=1)
+    under_way: list[dict[str, Any]] = []
+
+    def send_and_die(_kind: Any, request: dict[str, Any]) -> None:
+        under_way.append(request)
+        raise WorkerDied
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.task.hook, "start_job", send_and_die)
+        patch.setattr(run.task, "_let_go", lambda: None)
+        with pytest.raises(WorkerDied):
+            run.execute()
+    run.next_try()
+    deferral = run.deferred()
+    neptune = play.client("neptunedata")
+    with pytest.raises(neptune.exceptions.InvalidParameterException):
+        neptune.start_ml_data_processing_job(**under_way[0])
+    assert [call["id"] for call in jobs() if call["accepted"]] == [deferral.trigger.job_id]
+    neptune.cancel_ml_data_processing_job(id=deferral.trigger.job_id)
+
+
 def test_same_task_runs_twice_at_once(play: LocalNeptune, process: Make, jobs: Jobs) -> None:
     runs = [process(), process()]
     results: list[dict[str, str]] = []
