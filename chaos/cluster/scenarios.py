@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 import psutil
@@ -40,8 +40,23 @@ def _is_start(seen: Seen) -> bool:
     return seen.method == "POST" and seen.path == START
 
 
-def _started_job(seen: Seen) -> str:
-    return str(json.loads(seen.body)["id"]) if _is_start(seen) else ""
+def _job_of(seen: Seen) -> str:
+    """Give the job that a request starts or asks about."""
+    return str(json.loads(seen.body)["id"]) if _is_start(seen) else seen.path.rpartition("/")[2]
+
+
+def _one_each(ids: Sequence[str], fits: Callable[[Seen], bool]) -> Callable[[Seen], bool]:
+    """Fit one request about each of some jobs: what a later try asks is let through."""
+    left = set(ids)
+
+    def caught(seen: Seen) -> bool:
+        job = _job_of(seen)
+        if job not in left or not fits(seen):
+            return False
+        left.remove(job)
+        return True
+
+    return caught
 
 
 def submit_and_die(trial: Trial) -> None:
@@ -49,20 +64,18 @@ def submit_and_die(trial: Trial) -> None:
     jobs = trial.start("deferred", 10)
     ids = [jobs.job_id(index) for index in jobs.indexes]
     caught: queue.Queue[Seen] = queue.Queue()
-    # A third dies before the request has arrived, a third before its answer has, a third with the answer in its hands.
-    first, second, third = (set(ids[number::3]) for number in range(3))
-    described = {f"GET {START}/{each}" for each in third}
 
-    def is_described(seen: Seen) -> bool:
-        """Tell the look at a job that was just started from that for one of an earlier try."""
-        wanted = f"{seen.method} {seen.path}" in described
-        return wanted and seen.path.rpartition("/")[2] in accepted(trial.cluster)
+    def looks_again(seen: Seen) -> bool:
+        """Tell the look at a job that was just started from the one before."""
+        return seen.method == "GET" and _job_of(seen) in accepted(trial.cluster)
 
     neptune = trial.cluster.neptune
     with ExitStack() as traps:
-        traps.enter_context(neptune.hold(lambda seen: _started_job(seen) in first, caught))
-        traps.enter_context(neptune.hold(lambda seen: _started_job(seen) in second, caught, after=True))
-        traps.enter_context(neptune.hold(is_described, caught))
+        # A third dies before the request has arrived, which it does once all are dead; a third before its answer has;
+        # a third with the answer in its hands.
+        traps.enter_context(neptune.hold(_one_each(ids[0::3], _is_start), caught))
+        traps.enter_context(neptune.hold(_one_each(ids[1::3], _is_start), caught, after=True))
+        traps.enter_context(neptune.hold(_one_each(ids[2::3], looks_again), caught))
         for number in range(len(ids)):
             task = neptune.client(caught.get(timeout=SECONDS))
             # Every other time, what watches over the task dies with it, and nobody reports that it has ended.

@@ -37,12 +37,15 @@ class SilentTrigger(NeptuneMLDataProcessingOperator):
         super().defer(**{**kwargs, "timeout": timedelta(seconds=12)})
 
 
-for mode, deferrable in (("deferred", True), ("in_a_worker", False)):
+# While the API server is away, Airflow tries again and fails again, without the task: its retries must outlast that.
+PAUSES = {"deferred": timedelta(seconds=2), "in_a_worker": timedelta(seconds=20)}
+
+for mode, pause in PAUSES.items():
     for size in MANY:
         with DAG(f"{mode}_{size}", **RUN):
-            NeptuneMLDataProcessingOperator.partial(deferrable=deferrable, **JOB).expand(
-                input_data_s3_location=[f"{SOURCE}/{number}" for number in range(size)]
-            )
+            NeptuneMLDataProcessingOperator.partial(
+                deferrable=mode == "deferred", **{**JOB, "retry_delay": pause}
+            ).expand(input_data_s3_location=[f"{SOURCE}/{number}" for number in range(size)])
 
 once = JOB | {"input_data_s3_location": SOURCE, "deferrable": True, "retries": 0}
 
