@@ -7,6 +7,7 @@ Nothing is changed, and nothing is asked that the credentials may not: then the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -16,12 +17,13 @@ from urllib.parse import urlsplit
 
 from neptune_airflow.jobs import DATA_PROCESSING, Phase
 from neptune_airflow.redaction import redact
-from neptune_airflow.store import split_uri
 
 if TYPE_CHECKING:
     import boto3
 
 ROLE_PARAMETER = "neptune_ml_iam_role"
+#: The region in the name of an endpoint.
+NAMED_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.")
 #: The statuses by which services say that credentials do not suffice, and that there is no such thing.
 DENIED, ABSENT = 403, 404
 #: The IAM action that each operation takes.
@@ -91,13 +93,15 @@ class _Account:
     location: str | None
     previous_job: str | None
     verify: bool | str | None
+    endpoint_url: str | None
     cluster: dict[str, Any] = field(default_factory=dict)
     role: str = ""
 
     def client(self, service: str, **arguments: Any) -> Any:
         from botocore.config import Config
 
-        return self.session.client(service, verify=self.verify, config=Config(**PATIENCE), **arguments)
+        given = {"endpoint_url": self.endpoint_url, **arguments}
+        return self.session.client(service, verify=self.verify, config=Config(**PATIENCE), **given)
 
     def pages(self, service: str, operation: str, key: str, **request: Any) -> Iterator[dict[str, Any]]:
         for page in self.client(service).get_paginator(operation).paginate(**request):
@@ -116,7 +120,9 @@ class _Account:
 
     @property
     def bucket(self) -> str:
-        return split_uri(self.location or "")[0]
+        """The bucket of the export; empty for a local folder."""
+        parts = urlsplit(self.location or "")
+        return parts.netloc if parts.scheme == "s3" else ""
 
     @property
     def url(self) -> str:
@@ -140,22 +146,26 @@ def check_access(
     location: str | None = None,
     previous_job: str | None = None,
     verify: bool | str | None = None,
+    endpoint_url: str | None = None,
 ) -> list[Access]:
     """Look at what a data processing job needs besides its export.
 
     :param cluster: the identifier of the DB cluster, or its endpoint, with or without ``https://`` and port.
-    :param session: the credentials and the region of the cluster; left out: the environment's.
+    :param session: the credentials and the region of the cluster; left out: the environment's, and the region that the
+        endpoint names.
     :param location: S3 URI of the export, to look at its bucket; a local folder has none.
     :param previous_job: the id for ``previousDataProcessingJobId``, to look at its status.
     :param verify: whether to verify TLS certificates, or the path of a CA bundle.
+    :param endpoint_url: where all services of AWS are, such as the local service's; left out: as the environment says.
     :returns: a line for each thing that was looked at.
-    :raises ValueError: for a ``location`` that is no S3 URI and has a scheme.
     """
     import boto3
 
-    account = _Account(session or boto3.Session(), cluster.strip(), location, previous_job, verify)
+    named = NAMED_REGION.search(cluster)
+    session = session or boto3.Session(region_name=named[1] if named else None)
+    account = _Account(session, cluster.strip(), location, previous_job, verify, endpoint_url)
     rows: list[_Row] = [("the cluster", _cluster)]
-    if location and "://" in location:
+    if account.bucket:
         rows.append((f"the bucket {account.bucket!r}", _bucket))
     rows += _ROWS
     if previous_job:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -15,6 +16,7 @@ from moto.core.authorization import enable_iam_authentication
 from moto.server import ThreadedMotoServer
 
 from neptune_airflow.check.access import ACTIONS, Access, Outcome, check_access
+from neptune_airflow.check.cli import main
 from neptune_airflow.local.registry import Status
 from neptune_airflow.local.server import LocalNeptune
 
@@ -290,3 +292,56 @@ def test_an_earlier_job_that_may_not_be_asked_for(play: LocalNeptune, earlier: C
     line = earlier(begin(play, "nothing", Status.COMPLETED))
     assert line.outcome is Outcome.UNKNOWN
     assert line.fix == "Use credentials that may neptune-db:GetMLDataProcessingJobStatus."
+
+
+@pytest.fixture
+def command(account: Account, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run ``neptune-ml-check`` with moto as AWS, and give its exit code."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+
+    def run(*arguments: str) -> int:
+        try:
+            return main([*arguments, "--region", REGION, "--endpoint-url", account.url])
+        except SystemExit as leave:
+            return int(str(leave.code))
+
+    return run
+
+
+def test_the_command_looks_at_a_cluster(
+    account: Account, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("--cluster", account.cluster()) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in told] == ["ok"] * 6
+    assert command("--cluster", account.cluster(roles=()), "--json") == 1
+    access = json.loads(capsys.readouterr().out)["access"]
+    assert [line["outcome"] for line in access if line["subject"] == SUBJECTS["attached"]] == ["wrong"]
+
+
+def test_the_command_looks_at_an_export_and_a_cluster(
+    account: Account, command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = account.cluster()
+    assert command(str(tmp_path), "--cluster", name, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["errors"]
+    assert {line["outcome"] for line in found["access"]} == {"ok"}
+    assert command("s3://no-such-bucket/x", "--cluster", name) == 2
+    told = capsys.readouterr()
+    assert "NoSuchBucket" in told.err
+    assert "wrong: the bucket 'no-such-bucket'" in told.out
+
+
+@pytest.mark.parametrize("arguments", [(), ("x", "--previous-data-processing-job-id", "a")])
+def test_the_command_says_what_is_missing(command: Callable[..., int], arguments: tuple[str, ...]) -> None:
+    assert command(*arguments) == 2
+
+
+def test_the_region_is_the_one_that_the_endpoint_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    assert "Could not connect" in check_access("g.cluster-c1.eu-west-1.neptune.amazonaws.com")[0].because
+    assert "region" in check_access("g")[0].because
