@@ -8,20 +8,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from neptune_airflow.compat import (
     TaskDeferralTimeout,
-    TaskDeferred,
     earlier_result,
     masked,
     recall,
     remember,
-    task_state,
     tell_assets,
 )
 from neptune_airflow.errors import (
@@ -35,8 +31,9 @@ from neptune_airflow.errors import (
     NeptuneMLUnavailableError,
 )
 from neptune_airflow.jobs import KINDS, Attempt, Job, Move, Phase
-from neptune_airflow.letting_go import ENDED, GOES_ON, LAST_SECONDS, PATIENCE, Farewell, outlives
+from neptune_airflow.letting_go import PATIENCE
 from neptune_airflow.lineage import Lineage, asset_uri
+from neptune_airflow.operators.owner import JobOwner
 from neptune_airflow.parameters import AUTO, Parameter, build_request, check_value, is_templated
 from neptune_airflow.redaction import redact
 from neptune_airflow.task import NeptuneMLTask
@@ -54,13 +51,10 @@ CREDENTIALS_PATIENCE = 60
 #: Seconds given to an earlier job to stop.
 STOP_PATIENCE = 1800
 
-#: Seconds for which a signal's handler waits for Airflow's word on the task before it lets the task go on.
-ASK_SECONDS = 2
-
 _SUBMITTED = "neptune_ml_submitted"
 
 
-class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
+class NeptuneMLJobOperator(Lineage, JobOwner):
     """Submit one job, wait for it, return it.
 
     The job's id is computed from the task instance, so that a retry, a second delivery of the task or a crash finds
@@ -99,10 +93,6 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         self.wait_for_completion = wait_for_completion
         self.wait_timeout = wait_timeout.total_seconds() if isinstance(wait_timeout, timedelta) else wait_timeout
         self.cancel_on_kill = self._cancels = cancel_on_kill
-        self._holding: str | None = None
-        self._deferred = False
-        self._farewell: Thread | None = None
-        self._ti: Any = None
 
     def _take(self, given: Mapping[str, Any]) -> None:
         """Keep an operator's own arguments, and refuse at once those that are wrong whatever is rendered."""
@@ -321,20 +311,8 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
         self.log.info("Its metrics: %s", json.dumps(metrics, sort_keys=True))
         return replace(job, metrics=metrics)
 
-    # 4. Whoever ends the task ends the job.
-
-    def on_kill(self) -> None:
-        """Let go of the job; Airflow calls this when the task is killed while it runs in a worker."""
-        super().on_kill()
-        if self._holding is None or self._farewell:
-            return
-        # In a thread: the signal may have come while the task talks to Airflow, which then has to finish first.
-        self._farewell = Thread(target=self._let_go_unless_it_goes_on, name="neptune-ml-farewell", daemon=True)
-        self._farewell.start()
-        self._farewell.join(ASK_SECONDS)
-
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after a deferral; one that Airflow itself ended has left the job running."""
+        """Go on after a deferral; where Airflow itself ended it, the job may have ended as well meanwhile."""
         self._ti = context["ti"]
         try:
             return super().resume_execution(next_method, next_kwargs, context)
@@ -348,63 +326,7 @@ class NeptuneMLJobOperator(Lineage, NeptuneMLTask):
                     f"{self.where}: the triggerer did not report on the job {self._holding!r} in time ({error})."
                 ) from error
 
-    @contextmanager
-    def _owning(self) -> Iterator[None]:
-        """Cancel the job that is held when anything but a deferral leaves this block."""
-        try:
-            yield
-        except TaskDeferred:
-            self._deferred = True
-            raise
-        except BaseException:
-            if self._farewell:
-                self._farewell.join()
-            # After a farewell, too: the job may have come to be meanwhile.
-            if self._killed:
-                self._let_go_unless_it_goes_on()
-            else:
-                self._let_go()
-            raise
-
-    def _stop_if_ended(self) -> None:
-        """Give up a task that was ended while this worker was busy: once it has deferred, nobody would tell it."""
-        try:
-            state = task_state(self._ti)
-        except Exception as error:  # then it is as if nobody had asked
-            self.log.debug("Airflow could not say whether this task goes on: %s", error)
-            return
-        if state in ENDED:
-            self._killed = True
-            self._check_killed()
-
-    def _let_go_unless_it_goes_on(self) -> None:
-        """Cancel the job of a killed worker, unless another try is to find it.
-
-        Airflow kills a worker whose task was ended, and as well one that it has lost sight of: then it tries again, and
-        that try may have adopted the job already.
-        """
-        if self._holding is None:
-            return
-        try:
-            state = task_state(self._ti)
-        except Exception as error:  # whatever it was, Airflow could not be asked
-            self.log.warning("Airflow could not say what becomes of this task: %s", error)
-            state = "running"
-        another_try = self._deferred or (self._ti.try_number <= self._ti.max_tries and bool(self.retries))
-        if outlives(self.kind, state, GOES_ON if another_try else GOES_ON - {"running"}):
-            self.log.info("For Airflow, this task is %s: its %s is left as it is.", state, self.kind.title)
-            self._holding = None
-        self._let_go()
-
-    def _let_go(self) -> None:
-        held, self._holding = self._holding, None
-        if held is None:
-            return
-        if not self._cancels:
-            self.log.info("The task has ended; the %s %r goes on.", self.kind.title, held)
-            return
-        patience = LAST_SECONDS if self._killed else PATIENCE
-        Farewell(lambda: self.hook, self.kind, held, self.log, patience).bid()
+    # 4. Whoever ends the task ends the job: see JobOwner.
 
     def _describe_or_none(self, each: str) -> Job | None:
         try:

@@ -27,7 +27,7 @@ def _connection(play: LocalNeptune, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection of a user of the local service."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection(play.endpoint_url))
     monkeypatch.setattr("neptune_airflow.task.worker_lingers", lambda: 0)  # here no worker does
-    monkeypatch.setattr("neptune_airflow.operators.base.task_state", lambda _: "running")  # no Airflow can be asked
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: "running")  # no Airflow can be asked
 
 
 def connection(endpoint_url: str, **extra: Any) -> str:

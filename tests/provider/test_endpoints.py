@@ -271,7 +271,7 @@ def test_killed_transform_is_cancelled(
     run = Run(transform)
     with pytest.raises(TaskDeferred):
         run.execute()
-    monkeypatch.setattr("neptune_airflow.operators.base.task_state", lambda _: "failed")
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: "failed")
     run.task.on_kill()
     (started,) = jobs("StartMLModelTransformJob")
     play.wait_for("modeltransform", started["id"], Status.STOPPED)

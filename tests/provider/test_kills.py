@@ -74,7 +74,7 @@ def test_killed_job_is_left_to_who_takes_it_up(
             raise state
         return state
 
-    monkeypatch.setattr("neptune_airflow.operators.base.task_state", asked)
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", asked)
     killed(process("wait", waiter_delay=600, retries=retries), jobs)
     assert len({call["id"] for call in jobs(CANCELS)}) == cancels
     if not cancels:
@@ -87,7 +87,7 @@ def test_kill_after_the_deferral_leaves_the_job_to_the_triggerer(
     """A worker lingers after it has deferred; by then another may have resumed the task."""
     run = process("wait", deferrable=True)
     run.deferred()
-    monkeypatch.setattr("neptune_airflow.operators.base.task_state", lambda _: "running")
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: "running")
 
     run.task.on_kill()
 
@@ -100,7 +100,7 @@ def test_kill_before_the_deferral_was_reported_cancels_the_job(
 ) -> None:
     run = process("wait", deferrable=True)
     run.deferred()
-    monkeypatch.setattr("neptune_airflow.operators.base.task_state", lambda _: "failed")
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: "failed")
 
     run.task.on_kill()
 
@@ -110,7 +110,7 @@ def test_kill_before_the_deferral_was_reported_cancels_the_job(
 def test_task_that_was_ended_while_it_submitted_does_not_defer(
     process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("neptune_airflow.operators.base.task_state", lambda _: "failed")
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: "failed")
     with pytest.raises(NeptuneMLKilledError):
         process("wait", deferrable=True).execute()
     assert len(jobs(CANCELS)) == 1
@@ -124,7 +124,7 @@ def test_endpoint_that_another_try_has_made_survives_a_worker_that_was_lost(
         run.execute()
     (created,) = jobs("CreateMLEndpoint")
     play.wait_for("endpoints", created["id"])
-    monkeypatch.setattr("neptune_airflow.operators.base.task_state", lambda _: "success")
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: "success")
 
     run.task.on_kill()
 

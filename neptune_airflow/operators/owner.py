@@ -1,0 +1,97 @@
+"""The last part of every job's story: whoever ends the task ends the job, unless somebody else is to go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+from neptune_airflow.compat import TaskDeferred, task_state
+from neptune_airflow.letting_go import ENDED, GOES_ON, LAST_SECONDS, PATIENCE, Farewell, outlives
+from neptune_airflow.task import NeptuneMLTask
+
+#: Seconds for which a signal's handler waits for Airflow's word on the task before it lets the task go on.
+ASK_SECONDS = 2
+
+
+class JobOwner(NeptuneMLTask):
+    """A task that has a job of its own, as long as it runs in a worker; the triggerer's part is the trigger's.
+
+    :ivar _holding: the id of the job that ends with this task; None while there is none.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._holding: str | None = None
+        self._deferred = False
+        self._farewell: Thread | None = None
+        self._ti: Any = None
+
+    def on_kill(self) -> None:
+        """Let go of the job; Airflow calls this when the task is killed while it runs in a worker."""
+        super().on_kill()
+        if self._holding is None or self._farewell:
+            return
+        # In a thread: the signal may have come while the task talks to Airflow, which then has to finish first.
+        self._farewell = Thread(target=self._let_go_unless_it_goes_on, name="neptune-ml-farewell", daemon=True)
+        self._farewell.start()
+        self._farewell.join(ASK_SECONDS)
+
+    @contextmanager
+    def _owning(self) -> Iterator[None]:
+        """Cancel the job that is held when anything but a deferral leaves this block."""
+        try:
+            yield
+        except TaskDeferred:
+            self._deferred = True
+            raise
+        except BaseException:
+            if self._farewell:
+                self._farewell.join()
+            # After a farewell, too: the job may have come to be meanwhile.
+            if self._killed:
+                self._let_go_unless_it_goes_on()
+            else:
+                self._let_go()
+            raise
+
+    def _stop_if_ended(self) -> None:
+        """Give up a task that was ended while this worker was busy: once it has deferred, nobody would tell it."""
+        try:
+            state = task_state(self._ti)
+        except Exception as error:  # then it is as if nobody had asked
+            self.log.debug("Airflow could not say whether this task goes on: %s", error)
+            return
+        if state in ENDED:
+            self._killed = True
+            self._check_killed()
+
+    def _let_go_unless_it_goes_on(self) -> None:
+        """Cancel the job of a killed worker, unless another try is to find it.
+
+        Airflow kills a worker whose task was ended, and as well one that it has lost sight of: then it tries again, and
+        that try may have adopted the job already.
+        """
+        if self._holding is None:
+            return
+        try:
+            state = task_state(self._ti)
+        except Exception as error:  # whatever it was, Airflow could not be asked
+            self.log.warning("Airflow could not say what becomes of this task: %s", error)
+            state = "running"
+        another_try = self._deferred or (self._ti.try_number <= self._ti.max_tries and bool(self.retries))
+        if outlives(self.kind, state, GOES_ON if another_try else GOES_ON - {"running"}):
+            self.log.info("For Airflow, this task is %s: its %s is left as it is.", state, self.kind.title)
+            self._holding = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        held, self._holding = self._holding, None
+        if held is None:
+            return
+        if not self._cancels:
+            self.log.info("The task has ended; the %s %r goes on.", self.kind.title, held)
+            return
+        patience = LAST_SECONDS if self._killed else PATIENCE
+        Farewell(lambda: self.hook, self.kind, held, self.log, patience).bid()
