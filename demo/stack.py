@@ -147,9 +147,11 @@ class Stack:
     def check(self) -> None:
         """Make sure that every part still runs.
 
-        :raises DemoError: when one does not, with the end of its log.
+        :raises DemoError: when one does not, with the end of its log; or when all have been stopped.
         """
-        for part in self._parts.values():
+        if not self._parts:
+            raise DemoError(f"Everything in {self.home} has been stopped.")
+        for part in list(self._parts.values()):
             part.check()
 
     def wait_for(self, condition: Callable[[], Answer], what: str, seconds: float = START_SECONDS) -> Answer:

@@ -82,8 +82,12 @@ def _on(executor: str, arguments: argparse.Namespace, console: Console) -> list[
             return _play(scenario, cluster, executor, console)
 
         chosen = [each for each in (*TOGETHER, *ALONE) if not arguments.only or each.__name__ in arguments.only]
-        with ThreadPoolExecutor(len(TOGETHER)) as pool:
+        pool = ThreadPoolExecutor(len(TOGETHER))
+        try:
             rows = list(pool.map(play, [each for each in chosen if each in TOGETHER]))
+        finally:
+            # Who is interrupted stops the cluster first: that ends every scenario that waits for it.
+            pool.shutdown(wait=False, cancel_futures=True)
         rows += [play(each) for each in chosen if each in ALONE]
         cluster.check()
     return rows
@@ -97,6 +101,7 @@ def _play(scenario: Scenario, cluster: Cluster, executor: str, console: Console)
         broken = trial.finish()
     except Exception as error:
         broken = [f"{scenario.__name__} could not be played to its end: {error!r}", *trial.broken()]
+        trial.open()
     row = Row(
         executor,
         trial.name,

@@ -31,6 +31,8 @@ PACKAGES = {"postgresql": lambda: any(POSTGRES.glob("*/bin/postgres")), "redis-s
 WORKERS = ("worker-1", "worker-2")
 SECOND_TRIGGERER = "triggerer-2"
 
+GATED = ("--step", "dataprocessing=chaos.cluster.step", "--parallel-jobs", "100")
+
 # What takes Airflow minutes to notice, for people's sake, takes it seconds here; nothing else is changed by these.
 SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "8",
@@ -58,6 +60,8 @@ class Cluster(Stack):
     :param celery: run tasks on two Celery workers, not in the scheduler's processes.
     :param seed: of the proxy before the local service.
     :param dags: the folder of DAG files.
+    :param settings: environment variables for every part, stronger than the cluster's own.
+    :param service: further options of ``neptune-ml-local serve``; by default data processing jobs wait at a gate.
     :raises DemoError: when a Debian package is missing.
     """
 
@@ -70,6 +74,7 @@ class Cluster(Stack):
         tell: Callable[[str], None] = print,
         dags: Path = HERE / "dags",
         settings: Mapping[str, str] | None = None,
+        service: Sequence[str] = GATED,
     ) -> None:
         if missing := missing_packages():
             raise DemoError(f"Debian packages are missing: apt-get install {' '.join(missing)}")
@@ -92,7 +97,7 @@ class Cluster(Stack):
                 GATES: str(gates),
                 **(settings or {}),
             },
-            service=("--step", "dataprocessing=chaos.cluster.step", "--parallel-jobs", "100"),
+            service=service,
         )
         self._gates = gates
         self._secret = secrets.token_hex(16)

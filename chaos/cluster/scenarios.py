@@ -12,7 +12,7 @@ import psutil
 
 from chaos.cluster.cluster import SECOND_TRIGGERER
 from chaos.cluster.proxy import Seen
-from chaos.cluster.trial import ENDED, SECONDS, Jobs, Trial, accepted
+from chaos.cluster.trial import ENDED, Jobs, Trial, accepted
 from demo.stack import AIRFLOW_PARTS
 
 #: How long the API server is away, and how long a triggerer is frozen: well past its health check's threshold.
@@ -77,7 +77,7 @@ def submit_and_die(trial: Trial) -> None:
         traps.enter_context(neptune.hold(_one_each(ids[1::3], _is_start), caught, after=True))
         traps.enter_context(neptune.hold(_one_each(ids[2::3], looks_again), caught))
         for number in range(len(ids)):
-            task = neptune.client(caught.get(timeout=SECONDS))
+            task = neptune.client(trial.catch(caught))
             # Every other time, what watches over the task dies with it, and nobody reports that it has ended.
             trial.kill_process((number % 2 and task.ppid()) or task.pid)
     jobs.wait_for("deferred")
@@ -102,7 +102,7 @@ def defer_and_die(trial: Trial) -> None:
         reports.hold(lambda seen: defers(seen, True), caught, after=True),
     ):
         for _ in range(jobs.size):
-            trial.kill_process(reports.client(caught.get(timeout=SECONDS)).pid)
+            trial.kill_process(reports.client(trial.catch(caught)).pid)
     jobs.wait_for("deferred", "running", "up_for_retry", "queued", "scheduled")
 
 

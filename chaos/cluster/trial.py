@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import httpx
 
 from chaos.cluster.cluster import Cluster
+from chaos.cluster.proxy import Seen
 from chaos.invariants import End, Owned, histories, violations
 from demo.follow import Run, ledger
 from demo.processes import DemoError, kill_tree
@@ -19,7 +21,7 @@ from neptune_airflow.jobs import Attempt
 
 TASK = "job"
 ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
-SECONDS = 150.0
+SECONDS = 300.0
 #: The most tries of a task whose jobs are told apart from those of others.
 MOST_TRIES = 20
 #: Seconds for what an end brings about: a cancellation, and the job's own end.
@@ -177,10 +179,22 @@ class Trial:
             self.cluster.restart(name)
         self.cluster.wait_for(self.cluster.api.healthy, "Airflow")
 
-    def finish(self) -> list[str]:
-        """Open every gate, wait until every run has ended, and give the broken promises."""
+    def catch(self, caught: queue.Queue[Seen]) -> Seen:
+        """Wait for the next request that is caught.
+
+        :raises DemoError: when none is in time, or the cluster has been stopped.
+        """
+        self.cluster.wait_for(lambda: not caught.empty(), f"{self.name}: a request", SECONDS)
+        return caught.get()
+
+    def open(self) -> None:
+        """Let all jobs end with success that wait still."""
         for jobs in self.runs:
             jobs.open()
+
+    def finish(self) -> list[str]:
+        """Open every gate, wait until every run has ended, and give the broken promises."""
+        self.open()
         for jobs in self.runs:
             jobs.wait_for(*ENDED)
         deadline = time.monotonic() + AFTERMATH
