@@ -15,16 +15,14 @@ T = TypeVar("T")
 LONGEST = 4_000
 
 _HIDDEN = "***"
-# Each hides what follows its group; names as SigV4, S3's older signatures, STS and their SDKs write them.
-_SECRETS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"(://)[^/?#\s\"'<>]*(?=@)",
-        r"((?:X-Amz-(?:Signature|Security-Token|Credential)|AWSAccessKeyId|aws_?secret_?access_?key|SecretAccessKey"
-        r"|aws_?session_?token|SessionToken|(?<![a-z])Signature|(?<![a-z])Credential)"
-        r"[\"']?\s?(?:=|:|%3D)\s?[\"']?)[^\s\"'&,;<>()]+",
-        r"(Authorization[\"']?\s?[=:]\s?[\"']?(?:Basic|Bearer)\s+)[^\s\"'&,;<>()]+",
-    )
+# Each hides what follows its group; names as SigV4, S3's older signatures, STS and their SDKs write them. Compiled when
+# first needed: that takes as long as half of all else that a DAG file imports here.
+_SECRETS = (
+    r"(://)[^/?#\s\"'<>]*(?=@)",
+    r"((?:X-Amz-(?:Signature|Security-Token|Credential)|AWSAccessKeyId|aws_?secret_?access_?key|SecretAccessKey"
+    r"|aws_?session_?token|SessionToken|(?<![a-z])Signature|(?<![a-z])Credential)"
+    r"[\"']?\s?(?:=|:|%3D)\s?[\"']?)[^\s\"'&,;<>()]+",
+    r"(Authorization[\"']?\s?[=:]\s?[\"']?(?:Basic|Bearer)\s+)[^\s\"'&,;<>()]+",
 )
 
 
@@ -36,7 +34,7 @@ def redact(text: str, longest: int = LONGEST) -> str:
     """
     shown = text[: 2 * longest]  # with what may tell at the cut that it is secret, and not all of four megabytes
     for secret in _SECRETS:
-        shown = secret.sub(rf"\g<1>{_HIDDEN}", shown)
+        shown = re.sub(secret, rf"\g<1>{_HIDDEN}", shown, flags=re.IGNORECASE)
     return shown if len(shown) <= longest else f"{shown[:longest]}… ({len(text) - longest} characters more)"
 
 
