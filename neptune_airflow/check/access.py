@@ -181,11 +181,10 @@ def _line(subject: str, look: _Look, account: _Account) -> Access:
     except _CantTell as reason:
         verdict = _Verdict(Outcome.UNKNOWN, str(reason))
     except ClientError as error:
-        action = ACTIONS[error.operation_name]
-        because = f"{action} was refused ({': '.join(_said(error))})"
-        fix = f"Use credentials that may {action}." if _status(error) == DENIED else ""
-        verdict = _Verdict(Outcome.UNKNOWN, because, fix)
-    except BotoCoreError as error:
+        action, denied = ACTIONS[error.operation_name], _status(error) == DENIED
+        because = f"{action} {'was refused' if denied else 'failed'} ({': '.join(_said(error))})"
+        verdict = _Verdict(Outcome.UNKNOWN, because, f"Use credentials that may {action}." if denied else "")
+    except (BotoCoreError, ValueError) as error:  # the latter for an address that is none
         verdict = _Verdict(Outcome.UNKNOWN, str(error).rstrip("."))
     return Access(subject, verdict.outcome, redact(verdict.because), verdict.fix)
 

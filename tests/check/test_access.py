@@ -249,6 +249,11 @@ def test_a_service_that_does_not_answer(account: Account, monkeypatch: pytest.Mo
     assert "Could not connect" in line.because
 
 
+def test_an_address_that_is_none(account: Account, check: Check) -> None:
+    lines = check("https://bad host:8182", previous_job="a")
+    assert [line.outcome.value for line in lines.values()][-1] == UNKNOWN
+
+
 @pytest.fixture
 def earlier(play: LocalNeptune, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Access]:
     """Look at an earlier job of the local service."""
