@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, TaskGroup
+from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
@@ -173,12 +173,9 @@ __all__ = [
     "AirflowSkipException",
     "BaseOperator",
     "BaseOperatorLink",
-    "BaseSensorOperator",
-    "PokeReturnValue",
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "TaskDeferred",
-    "TaskGroup",
     "default_deferrable",
     "earlier_result",
     "has_retry_policies",
