@@ -97,9 +97,12 @@ class Seen:
 
     def hit(self, code: str, count: int, row: int) -> None:
         """Note what was found in some rows, ``row`` the first."""
-        if count:
-            found = Hit(count, row)
-            self.hits[code] = self.hits[code].merge(found) if code in self.hits else found
+        if not count:
+            return
+        if known := self.hits.get(code):
+            known.count, known.row = known.count + count, min(known.row, row)
+        else:
+            self.hits[code] = Hit(count, row)
 
     def merge(self, other: Seen) -> None:
         """Add what was seen in other rows."""

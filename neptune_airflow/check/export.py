@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from neptune_airflow.check.cost import cost
@@ -96,6 +97,8 @@ class _Check:
         self.progress, self.read, self.total = progress, 0, 0
 
     def run(self) -> Report:
+        if "://" not in self.location and not Path(self.location).is_dir():
+            raise FileNotFoundError("there is no such folder")
         sizes = self.store.sizes(self.location)
         facts, findings = cost(sum(sizes.values()))
         self.report.facts = {"files": len(sizes), "cost": facts}

@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from neptune_airflow.check.columns import LARGEST_FLOAT32, LONG_TEXT, MOST_COUNTED, Hit, Need, Seen
-from neptune_airflow.dataset.csvtext import LONGEST_RECORD, Header, Lines, records
+from neptune_airflow.dataset.csvtext import LONGEST_RECORD, Header, Lines, any_records
 from neptune_airflow.dataset.tables import PIECE, Form, parse_dates, parse_numbers
 from neptune_airflow.dataset.values import BOOLEANS
 from neptune_airflow.store import Store
@@ -93,7 +93,7 @@ class WholeFile:
         first, start = self._marks[number]
         end = self._marks[number + 1][1] if number + 1 < len(self._marks) else start + LONGEST_RECORD + PIECE
         data = self.store.part(self.location, start, end - start)
-        for place, found in enumerate(records(data, self.header, self._form.lines(start)), first):
+        for place, found in enumerate(any_records(data, self.header, self._form.lines(start)), first):
             if place == row:
                 return found
         raise IndexError(row)
@@ -318,7 +318,8 @@ class Fast:
         if max(-seen.low, seen.high) > LARGEST_FLOAT32:
             note("beyond-float32", ((numbers.abs() > LARGEST_FLOAT32) & good).fill_null(value=False))
         if need.range and (seen.low < need.range[0] or seen.high > need.range[1]):
-            note("outside-range", ((numbers < need.range[0]) | (numbers > need.range[1])).fill_null(value=False))
+            outside = (numbers < need.range[0]) | (numbers > need.range[1])
+            note("outside-range", (outside & good).fill_null(value=False))
 
     def _counts(self, seen: Seen, values: pl.Series, need: Need) -> None:
         counts = values.drop_nulls().value_counts(name="n")

@@ -170,31 +170,38 @@ class Plain:
     def _look(self, seen: Seen, value: str, row: int, need: Need) -> None:
         if len(value) > LONG_TEXT:
             seen.hit("value-long", 1, row)
-        parts = value.split(need.separator) if need.separator else [value]
+        single = [value]
         if need.separator:
+            parts = value.split(need.separator)
             seen.widths.setdefault(len(parts), Hit(0, row)).count += 1
-        single = [part for part in parts if part]
-        seen.hit("part-missing", int(len(single) < len(parts)), row)
+            single = [part for part in parts if part]
+            if len(single) < len(parts):
+                seen.hit("part-missing", 1, row)
         seen.values += len(single)
-        seen.counts.update(single)
+        for part in single:
+            seen.counts[part] += 1
         if need.words:
             seen.words += sum(len(part.split()) for part in single)
-            seen.hit("not-a-boolean", int(any(part.lower() not in BOOLEANS for part in single)), row)
-        if need.dates:
-            seen.hit("not-a-date", int(not all(map(is_date, single))), row)
+            if "not-a-boolean" not in seen.hits and any(part.lower() not in BOOLEANS for part in single):
+                seen.hit("not-a-boolean", 1, row)
+        if need.dates and not (need.words and "not-a-date" in seen.hits) and not all(map(is_date, single)):
+            seen.hit("not-a-date", 1, row)
         if need.numbers:
             self._numbers(seen, [number(part) for part in single], row, need)
 
     def _numbers(self, seen: Seen, numbers: list[float | None], row: int, need: Need) -> None:
-        seen.hit("not-a-number", int(None in numbers), row)
+        if None in numbers:
+            seen.hit("not-a-number", 1, row)
         known = [found for found in numbers if found is not None]
         if not known:
             return
         low, high = min(known), max(known)
-        seen.merge(Seen(low=low, high=high))
-        seen.hit("beyond-float32", int(max(-low, high) > LARGEST_FLOAT32), row)
-        if need.range:
-            seen.hit("outside-range", int(low < need.range[0] or high > need.range[1]), row)
+        seen.low = low if seen.low is None else min(seen.low, low)
+        seen.high = high if seen.high is None else max(seen.high, high)
+        if max(-low, high) > LARGEST_FLOAT32:
+            seen.hit("beyond-float32", 1, row)
+        if need.range and (low < need.range[0] or high > need.range[1]):
+            seen.hit("outside-range", 1, row)
 
 
 def _hash(value: str) -> int:

@@ -96,7 +96,7 @@ class Survey:
         """Note what was found in some rows of a column, with the place and the value of the first."""
         line, fields = file.record(hit.row)
         position = file.header.find(column)
-        value = "" if position is None else fields[position]
+        value = "" if position is None or position >= len(fields) else fields[position]
         values = {"value": value, **about}
         finding = CHECKS[code].at(Place(file.header.file, line=line, column=column), **values)
         self.findings.append(finding.times(hit.count))

@@ -137,15 +137,20 @@ def records(data: bytes, header: Header, line: int) -> Iterator[tuple[int, list[
     :param line: the line that they begin on.
     :raises Fault: for a row that is not as the header says.
     """
+    for begin, fields in any_records(data, header, line):
+        if len(fields) != header.width:
+            raise fault("row-fields", Place(header.file, line=begin), count=len(fields), width=header.width)
+        yield begin, fields
+
+
+def any_records(data: bytes, header: Header, line: int) -> Iterator[tuple[int, list[str]]]:
+    """Give each record's line and fields, however many they are."""
     begin = 0
     while begin < len(data):
         end = begin + first_record_end(data[begin : begin + _NEAR])
         if end == begin:
             end = begin + (first_record_end(data[begin:]) or len(data) - begin)
-        fields = split(data[begin:end], header.file, line, header.separator)
-        if len(fields) != header.width:
-            raise fault("row-fields", Place(header.file, line=line), count=len(fields), width=header.width)
-        yield line, fields
+        yield line, split(data[begin:end], header.file, line, header.separator)
         line += data.count(b"\n", begin, end)
         begin = end
 

@@ -6,7 +6,6 @@ Imported only where everything is read: it needs polars, from the extras ``check
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,7 +21,8 @@ PIECE = 16 << 20
 #: Formats with a time zone and without one (UTC is meant), the exporter's first.
 ZONED = ("%+", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%d %H:%M%#z", "%Y-%m-%dT%H:%M:%S%.f%#z")
 NAIVE = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y/%m/%d")
-_QUOTED = re.compile(rb'"[^"]*"')
+#: How a line ends whose last field is empty, behind the separator.
+_LINE_ENDS = (b"\n", b"\r\n", b'""\n', b'""\r\n')
 
 
 class Readable(Protocol):
@@ -112,16 +112,31 @@ class Form:
     def _regular(self, data: bytes, rows: int, empty: int) -> bool:
         """Say whether every row has as many fields as the header.
 
-        The parser fills up short rows and cuts long ones. A short one has an empty last field, so that without such
-        fields it is enough that the separators come out even; with them, those inside quotes must not count.
+        The parser fills up short rows and cuts long ones. A short one has an empty last field: without such fields it
+        is enough that the separators come out even, and with them that as many lines end with a separator. Rows are
+        looked at one by one only where that leaves a doubt; a short row beside a long one may then slip through.
 
         :param empty: how many rows have an empty last field.
         """
         mark, expected = self.header.separator.encode(), rows * (self.header.width - 1)
         found = int(np.count_nonzero(np.frombuffer(data, np.uint8) == mark[0]))
-        if (found != expected or empty) and b'"' in data:
-            found = _QUOTED.sub(b"", data).count(mark)
-        return found == expected
+        if found == expected:
+            if not empty:
+                return True
+            ends = sum(data.count(mark + end) for end in _LINE_ENDS) + data.endswith((mark, mark + b'""'))
+            if ends == empty:
+                return True
+        return self._each_regular(data, mark)
+
+    def _each_regular(self, data: bytes, mark: bytes) -> bool:
+        """Count the separators of each row that stand outside quotes."""
+        view = np.frombuffer(data, np.uint8)
+        quotes, marks, ends = (np.flatnonzero(view == byte[0]) for byte in (b'"', mark, b"\n"))
+        if len(quotes):
+            marks, ends = (found[np.searchsorted(quotes, found) % 2 == 0] for found in (marks, ends))
+        if not data.endswith(b"\n"):
+            ends = np.append(ends, len(data))
+        return bool((np.diff(np.searchsorted(marks, ends), prepend=0) == self.header.width - 1).all())
 
     def _diagnosis(self, piece: Piece) -> Fault | None:
         """Find the first row that is not as the header says; None if each one on its own is."""
