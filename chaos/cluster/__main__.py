@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     interrupted_by_signals()
     try:
         for executor in arguments.executor:
-            rows += _on(executor, arguments, console)
+            _on(executor, arguments, console, rows)
     except (DemoError, httpx.HTTPError) as error:
         console.print(f"The cluster failed: {error}", markup=False, soft_wrap=True, style="red")
         return 1
@@ -74,23 +74,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if broken else 0
 
 
-def _on(executor: str, arguments: argparse.Namespace, console: Console) -> list[Row]:
+def _on(executor: str, arguments: argparse.Namespace, console: Console, rows: list[Row]) -> None:
     """Play every scenario on one cluster."""
     with Cluster(arguments.home, celery=EXECUTORS[executor], seed=arguments.seed, tell=console.print) as cluster:
 
-        def play(scenario: Scenario) -> Row:
-            return _play(scenario, cluster, executor, console)
+        def play(scenario: Scenario) -> None:
+            rows.append(_play(scenario, cluster, executor, console))
 
         chosen = [each for each in (*TOGETHER, *ALONE) if not arguments.only or each.__name__ in arguments.only]
         pool = ThreadPoolExecutor(len(TOGETHER))
         try:
-            rows = list(pool.map(play, [each for each in chosen if each in TOGETHER]))
+            list(pool.map(play, [each for each in chosen if each in TOGETHER]))
         finally:
             # Who is interrupted stops the cluster first: that ends every scenario that waits for it.
             pool.shutdown(wait=False, cancel_futures=True)
-        rows += [play(each) for each in chosen if each in ALONE]
+        for each in chosen:
+            if each in ALONE:
+                play(each)
         cluster.check()
-    return rows
 
 
 def _play(scenario: Scenario, cluster: Cluster, executor: str, console: Console) -> Row:
