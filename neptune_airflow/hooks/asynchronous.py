@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from botocore import exceptions as boto
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.httpsession import ProxyConfiguration, get_cert_path, mask_proxy_url
@@ -153,8 +153,8 @@ class AsyncHook:
         self._users = 0
         self._retired = False
 
-    async def describe(self, kind: JobKind, job_id: str, **of_request: Any) -> Job:
-        """Do what `JobHook.describe_job` does, and raise what that raises.
+    async def ask(self, kind: JobKind, job_id: str, **of_request: Any) -> AWSResponse:
+        """Send the request of `JobHook.describe_job`; raise what that raises where there is no answer.
 
         :param of_request: arguments of the hook that this request has of its own.
         """
@@ -163,14 +163,21 @@ class AsyncHook:
             with self._hook._errors(describing(kind, job_id)):
                 if self._needs_resolving():
                     await self._resolving()
-                request = self._signed(kind, job_id, of_request)
+                request = self._hook.describe_request(kind, job_id, **of_request)
+                if self._frozen:
+                    SigV4Auth(self._frozen, kind.service, self._region).add_auth(request)
                 assert self._session is not None  # by _resolve
-                answer = await self._session.send(request.method, request.url, dict(request.headers), request.body)
-            return self._hook.described(kind, job_id, answer)
+                return await self._session.send(
+                    request.method, request.url, dict(request.headers.items()), request.data or None
+                )
         finally:
             self._users -= 1
             if self._retired:
                 await self.retire()
+
+    def read(self, kind: JobKind, job_id: str, answer: AWSResponse) -> Job:
+        """Make of an answer what `JobHook.describe_job` makes of it, or raise what that raises."""
+        return self._hook.described(kind, job_id, answer)
 
     async def retire(self) -> None:
         """Close the session, once nobody sends by it any more."""
@@ -198,9 +205,3 @@ class AsyncHook:
             self._frozen = self._credentials.get_frozen_credentials()
         # The last, by which it is known that the rest is there.
         self._session = self._session or AsyncSession(hook.endpoint_url, hook._get_config(), hook.verify)
-
-    def _signed(self, kind: JobKind, job_id: str, of_request: dict[str, Any]) -> AWSPreparedRequest:
-        request = self._hook.describe_request(kind, job_id, **of_request)
-        if self._frozen:
-            SigV4Auth(self._frozen, kind.service, self._region).add_auth(request)
-        return request.prepare()

@@ -100,13 +100,13 @@ class Service:
         if hook:
             await hook.retire()
 
-    async def describe(self, kind: JobKind, job_id: str, of_request: dict[str, Any]) -> Job | NeptuneMLError:
+    async def describe(self, poll: Poll) -> Job | NeptuneMLError:
         """Ask for a job; while the service is left alone, give its last word instead."""
         async with self._slots:
             if self._away and self._loop.time() < self._rests_until:
                 return NeptuneMLUnavailableError(
-                    f"The {kind.title} {job_id!r} was not asked for: the service is left alone for a while. When it "
-                    f"was asked last: {self._away}",
+                    f"The {poll.kind.title} {poll.job_id!r} was not asked for: the service is left alone for a while. "
+                    f"When it was asked last: {self._away}",
                     maybe_done=False,
                 )
             hook = self._hook
@@ -114,10 +114,7 @@ class Service:
                 opened = await self._opening()
                 hook = self._hook = self._hook or opened
             sent = self._loop.time()
-            try:
-                outcome: Job | NeptuneMLError = await hook.describe(kind, job_id, **of_request)
-            except NeptuneMLError as error:
-                outcome = error
+            outcome = await poll.ask(hook)
             if isinstance(outcome, NeptuneMLCredentialsError) and hook is self._hook:
                 # The next one reads the connection again, for all.
                 await self.close()
@@ -150,7 +147,7 @@ class Service:
         self._away = None
         waiting = [poll for poll in self.polls.values() if poll.missed]
         for poll in waiting:
-            self._loop.call_later(random.uniform(0, len(waiting) / RETURN_RATE), poll.ask_again)
+            self._loop.call_later(random.uniform(0, len(waiting) / RETURN_RATE), poll.come_back)
 
 
 def _open(kind: JobKind, arguments: Mapping[str, Any]) -> AsyncHook:
@@ -167,15 +164,16 @@ class Poll:
     def __init__(
         self, service: Service, kind: JobKind, job_id: str, of_request: dict[str, Any], key: tuple[str, str, str]
     ) -> None:
+        self.kind = kind
+        self.job_id = job_id
         self.key = key
         self.users = 0
         self.missed = False
         self._service = service
-        self._kind = kind
-        self._job_id = job_id
         self._of_request = of_request
         self._waiting: dict[asyncio.Future[Job | NeptuneMLError], None] = {}
         self._request: asyncio.Task[None] | None = None
+        self._read: tuple[bytes, Job] | None = None
 
     async def next(self, pause: float) -> Job | NeptuneMLError:
         """Give the next answer: asked for after a pause, or before then by another who waits for the same job.
@@ -185,7 +183,7 @@ class Poll:
         loop = asyncio.get_running_loop()
         told: asyncio.Future[Job | NeptuneMLError] = loop.create_future()
         self._waiting[told] = None
-        due = loop.call_later(pause, self._ask)
+        due = loop.call_later(pause, self._start)
         try:
             return await told
         finally:
@@ -195,18 +193,31 @@ class Poll:
                 request, self._request = self._request, None
                 request.cancel()
 
-    def ask_again(self) -> None:
+    def come_back(self) -> None:
         """Ask now, if the last answer is missing still and somebody waits for it."""
         if self.missed and self._waiting:
-            self._ask()
+            self._start()
 
-    def _ask(self) -> None:
+    async def ask(self, hook: AsyncHook) -> Job | NeptuneMLError:
+        """Ask once, by a hook; the same answer, as most are, is not read again."""
+        try:
+            answer = await hook.ask(self.kind, self.job_id, **self._of_request)
+            if answer.status_code == 200 and self._read and self._read[0] == answer.content:
+                return self._read[1]
+            job = hook.read(self.kind, self.job_id, answer)
+        except NeptuneMLError as error:
+            return error
+        if answer.status_code == 200:
+            self._read = (answer.content, job)
+        return job
+
+    def _start(self) -> None:
         if self._request is None:
             self._request = asyncio.get_running_loop().create_task(self._tell())
 
     async def _tell(self) -> None:
         try:
-            outcome = await self._service.describe(self._kind, self._job_id, self._of_request)
+            outcome = await self._service.describe(self)
         except Exception as error:  # not foreseen: each who waits is to say so in his own task's log
             for told in self._heard():
                 told.set_exception(error)

@@ -54,7 +54,7 @@ def ask(way: str, url: str, kind: JobKind = DATA_PROCESSING, job_id: str = "x", 
     async def describe() -> Job:
         asynchronous = AsyncHook(hook)
         try:
-            return await asynchronous.describe(kind, job_id)
+            return asynchronous.read(kind, job_id, await asynchronous.ask(kind, job_id))
         finally:
             await asynchronous.retire()
 
@@ -281,11 +281,11 @@ def test_a_connection_is_kept_and_used_again(catcher: Catcher) -> None:
         hook = AsyncHook(make_hook(DATA_PROCESSING, {"endpoint_url": peer.url}))
 
         async def describe_twice_and_after_a_hang_up() -> None:
-            await hook.describe(DATA_PROCESSING, "x")
-            await hook.describe(DATA_PROCESSING, "x")
+            await hook.ask(DATA_PROCESSING, "x")
+            await hook.ask(DATA_PROCESSING, "x")
             assert peer.connections == 1
             peer.hang_up()
-            assert (await hook.describe(DATA_PROCESSING, "x")).status == "InProgress"
+            assert (await hook.ask(DATA_PROCESSING, "x")).status_code == 200
             await hook.retire()
 
         asyncio.run(describe_twice_and_after_a_hang_up())
