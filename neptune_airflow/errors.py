@@ -238,6 +238,11 @@ _REMEDIES = (
         "endpoint.",
     ),
     (
+        r"Failed to connect to proxy",
+        "Check the proxy's address and password, in config_kwargs.proxies of the connection's extra or in HTTPS_PROXY; "
+        "NO_PROXY names the hosts that are reached without it.",
+    ),
+    (
         r"HTTP 3\d\d\)",
         "The address answers with another one, to which no signed request is sent. Set endpoint_url to the address "
         "of the service itself.",

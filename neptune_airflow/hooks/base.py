@@ -339,7 +339,9 @@ def _meaning(error: Exception, doing: str) -> NeptuneMLError:
         return classify(status, said.get("Code", ""), said.get("Message", ""), doing)
     if isinstance(error, _UNREADABLE):
         return NeptuneMLUnavailableError(f"Could not {doing}: the answer cannot be read ({redact(repr(error), 500)})")
-    text = with_remedies(f"Could not {doing}: {error}")
+    # Why a proxy could not be used, botocore keeps to itself.
+    why = f" ({error.kwargs['error']})" if isinstance(error, boto.ProxyConnectionError) else ""
+    text = with_remedies(f"Could not {doing}: {error}{why}")
     # A handshake that was cut off is weather; a certificate that is not trusted stays so.
     if re.search(_NOT_TRUSTED, text):
         return NeptuneMLRequestError(text)

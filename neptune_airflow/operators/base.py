@@ -21,6 +21,7 @@ from neptune_airflow.compat import (
     tell_assets,
 )
 from neptune_airflow.errors import (
+    LONGEST_TEXT,
     NeptuneMLAnswerLostError,
     NeptuneMLCredentialsError,
     NeptuneMLError,
@@ -224,7 +225,9 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
 
     def _submit(self, context: Context, attempt: Attempt | None, request: dict[str, Any]) -> Job:
         """Send the request until it is known that the service has it: under one id, it can't have it twice."""
-        self.log.info("Submitting the %s: %s", self.kind.title, redact(json.dumps(masked(request), sort_keys=True)))
+        self.log.info(
+            "Submitting the %s: %s", self.kind.title, redact(json.dumps(masked(request), sort_keys=True), LONGEST_TEXT)
+        )
         own_id = request.get("id")
         sent_before = False
 

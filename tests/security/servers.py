@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         if chunked:
             self.wfile.write(b"0\r\n\r\n")
 
-    do_POST = do_DELETE = do_PUT = do_GET  # noqa: N815
+    do_POST = do_DELETE = do_PUT = do_CONNECT = do_GET  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""

@@ -6,13 +6,14 @@ searched through: all that it printed, its logs, its database, what OpenLineage 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sqlite3
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.provider.airflow_home import dag_run, environment_of, marked
 from tests.provider.worker import Run, event_of, revived
 from tests.security.planted import SECRETS, Talkative, connections, presigned
 from tests.security.servers import Server
+from tests.security.ways import SERVICES, WAYS
 
 DAG_FILE = """
 import pendulum
@@ -193,6 +195,20 @@ def test_nothing_leaves_a_task_that_is_killed(talkative: Server, capfd: pytest.C
     assert "may still run, and cost: Could not cancel" in printed
     assert "x-amz-security-token:***" in printed
     assert _found_in({"error": _everything_of(error.value), "printed": printed}) == {}
+
+
+@pytest.mark.parametrize("way", ["describe", "describe-in-triggerer", "export-describe", "logs", "metrics"])
+def test_a_proxy_that_refuses_is_not_told_of_with_its_password(connect: Callable[..., None], way: str) -> None:
+    with Server(lambda seen: (407, {"Content-Length": "0"}, [])) as proxy:
+        password = SECRETS["proxy_password"]
+        proxies = {"https": f"http://user:{password}@{proxy.url.removeprefix('http://')}"}
+        connect("https://cluster.invalid:8182", config_kwargs={"proxies": proxies})
+        with pytest.raises(Exception, match="Failed to connect to proxy") as error:
+            WAYS[way]()
+        assert way not in SERVICES or "407" in str(error.value)
+        assert {seen.method for seen in proxy.seen} == {"CONNECT"}
+        assert base64.b64encode(f"user:{password}".encode()).decode() in proxy.seen[0].headers["proxy-authorization"]
+    assert _found_in({"error": _everything_of(error.value)}) == {}
 
 
 @pytest.mark.parametrize("where", ["http://user:{url_password}@cluster:8182", "http://cluster:8182/?key={url_query}"])

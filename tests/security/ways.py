@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from neptune_airflow.hooks import make_hook
-from neptune_airflow.hooks.asynchronous import AsyncHook
+from neptune_airflow.hooks.shared import polling
 from neptune_airflow.jobs import DATA_PROCESSING, EXPORT, MODEL_TRAINING, Job, JobKind
 
 Way = Callable[..., Any]
@@ -25,11 +25,11 @@ def _describe(kind: JobKind) -> Way:
 
 def _describe_in_triggerer(kind: JobKind) -> Way:
     async def describe(arguments: dict[str, Any]) -> Job:
-        hook = AsyncHook(make_hook(kind, arguments))
-        try:
-            return await hook.describe(kind, "x")
-        finally:
-            await hook.retire()
+        async with polling(kind, "x", arguments) as poll:
+            outcome = await poll.next(0)
+        if isinstance(outcome, Job):
+            return outcome
+        raise outcome
 
     return lambda **arguments: asyncio.run(describe(arguments))
 
