@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ from neptune_airflow.dataset import (
     EdgeFile,
     Fault,
     Place,
+    RdfConfiguration,
     Severity,
     fault,
     parse,
     parse_rdf,
     task_type,
 )
-from neptune_airflow.dataset.document import LONGEST_DOCUMENT
+from neptune_airflow.dataset.document import LONGEST_DOCUMENT, Document
+from neptune_airflow.dataset.v1 import describe_v1
 from neptune_airflow.store import Store, join
 
 #: Names of what an export has besides its configuration.
@@ -116,15 +119,17 @@ class _Check:
         try:
             configuration = parse(content, self.name)
         except ConfigurationError as wrong:
+            if wrong.finding.code == "config-v1":
+                self.report.facts |= {"format": "property graph, v1", "v1": describe_v1(json.loads(content))}
             if wrong.finding.code != "config-rdf":
                 raise
             rdf = parse_rdf(content, self.name)
-            self._noted(rdf.warnings, rdf.ignored)
+            self._noted(content, rdf)
             facts, findings = check_triples(rdf, files)
             self.report.facts |= facts
             self.report.findings += findings
             return
-        self._noted(configuration.warnings, configuration.ignored)
+        self._noted(content, configuration)
         self.report.facts |= {"format": "property graph", "task": task_type(configuration)}
         names = [entry.file_name for entry in configuration.files]
         names += [name for label in configuration.labels for name in (label.custom_split_filenames or {}).values()]
@@ -146,10 +151,12 @@ class _Check:
             raise fault("config-large", Place(self.name), size=sizes[self.name], most=LONGEST_DOCUMENT)
         return self.store.read(join(self.location, self.name))
 
-    def _noted(self, warnings: Iterable[str], ignored: Iterable[Any]) -> None:
-        place = Place(self.name, "warnings")
-        self.report.findings += [CHECKS["exporter-warning"].at(place, warning=text) for text in warnings]
-        self.report.findings += ignored
+    def _noted(self, content: bytes, configuration: Configuration | RdfConfiguration) -> None:
+        if configuration.warnings:
+            place = Document(content, self.name).place("warnings")
+            warnings = [CHECKS["exporter-warning"].at(place, warning=text) for text in configuration.warnings]
+            self.report.findings += warnings
+        self.report.findings += configuration.ignored
 
     def _unused(self, sizes: dict[str, int], named: set[str]) -> None:
         tables = (name for name in sorted(sizes) if name.endswith(".csv") and name.startswith(("nodes/", "edges/")))

@@ -83,6 +83,9 @@ class Survey:
         """Read all files."""
         for node in configuration.nodes:
             self._node_file(node)
+        for found in self.nodes.values():
+            if len(found.files) > 1 and found.ids.complete:
+                found.rows = len(found.ids)
         if both := self.engine.in_several([found.ids for found in self.nodes.values()]):
             self.findings.append(CHECKS["id-in-types"].at(count=both).times(both))
         for edge in configuration.edges:

@@ -56,6 +56,8 @@ def _facts(facts: dict[str, Any], width: int) -> Iterator[str]:
         (name, facts[name]) for name in ("format", "task", "files", "statements", "ids_looked_at") if name in facts
     ]
     yield from _wrapped("; ".join(f"{name.replace('_', ' ')}: {_said(value)}" for name, value in known), width)
+    if "v1" in facts:
+        yield from _wrapped(f"v1 names {_v1(facts['v1'])}", width)
     for kind in ("nodes", "edges"):
         types = facts.get(kind, {})
         if types:
@@ -65,6 +67,11 @@ def _facts(facts: dict[str, Any], width: int) -> Iterator[str]:
         yield from _features(types, width)
     yield ""
     yield from _wrapped(_cost(facts["cost"]), width)
+
+
+def _v1(about: dict[str, Any]) -> str:
+    types = [f"{number} {plain(name)}" for key in ("features", "labels") for name, number in about[key].items()]
+    return "; ".join([f"{len(about['files'])} files", *types[:MOST_ROWS]])
 
 
 def _count(about: dict[str, Any]) -> str:
