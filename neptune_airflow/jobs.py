@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import Enum
 from math import ceil
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from neptune_airflow.redaction import redacted
 
@@ -71,8 +71,7 @@ EXPORT_WORDS = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class JobKind:
+class JobKind(NamedTuple):
     """One row of the table: how a kind of job is spoken of, and to.
 
     :param name: its name in this package, as triggers and results carry it.
@@ -102,7 +101,7 @@ class JobKind:
     service: str
     operations: Mapping[str, str]
     path: str = ""
-    words: Mapping[str, Phase] = field(default_factory=lambda: ML_WORDS)
+    words: Mapping[str, Phase] = ML_WORDS
     parts: tuple[str, ...] = ()
     id_key: str = "id"
     name_key: str = "name"
@@ -117,7 +116,7 @@ class JobKind:
     console_page: str | None = "processing-jobs"
     log_group: str | None = "/aws/sagemaker/ProcessingJobs"
     log_streams: str = "{name}"
-    metrics_files: Mapping[str, str] = field(default_factory=dict)
+    metrics_files: Mapping[str, str] = MappingProxyType({})
     removal: str | None = None
     gone: str | None = None
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from neptune_airflow.errors import NeptuneMLParameterError
@@ -22,8 +21,7 @@ Check = Callable[[Any], Any]
 AUTO = "auto"
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of an API.
 
     :param name: the operator's argument.
