@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from neptune_airflow.compat import BaseOperator, tell_assets
 from neptune_airflow.errors import NeptuneMLParameterError, NeptuneMLRequestError, NeptuneMLUnavailableError
+from neptune_airflow.parameters import DATA_PROCESSING, build_request, check_value, is_templated
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,6 +25,8 @@ REPORT = "export_report"
 LINES, NAMED = 400, 10
 WIDTH = 120
 FAIL_ON = ("error", "warning")
+#: The arguments that are the data processing job's own.
+_PARAMETERS = tuple(each for each in DATA_PROCESSING if each.wire in ("inputDataS3Location", "configFileName"))
 #: Seconds to connect and to answer, and how often: a network without a way to S3 must not hold a task up.
 PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"total_max_attempts": 3}}
 
@@ -51,7 +54,7 @@ class NeptuneMLCheckExportOperator(BaseOperator):
     Returns a dict: ``location``, ``errors`` and ``warnings``, how many there are; each is also an XCom of its own, so
     that ``check.output["location"]`` is the next task's ``input_data_s3_location``.
 
-    :raises NeptuneMLParameterError: for a wrong ``fail_on``, when the DAG is parsed.
+    :raises NeptuneMLParameterError: for wrong arguments; when the DAG is parsed, if they are not templated.
     :raises NeptuneMLRequestError: when the export is wrong, or may not be read or is not there; not retried.
     :raises NeptuneMLUnavailableError: when S3 does not answer; the task's ``retries`` apply.
     """
@@ -88,17 +91,25 @@ class NeptuneMLCheckExportOperator(BaseOperator):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        for each in _PARAMETERS:
+            if not is_templated(getattr(self, each.name)):
+                check_value(each, getattr(self, each.name), self.where)
         if fail_on not in FAIL_ON:
-            allowed = " or ".join(map(repr, FAIL_ON))
-            raise NeptuneMLParameterError(f"{type(self).__name__} {self.task_id!r}: fail_on must be {allowed}.")
+            raise NeptuneMLParameterError(f"{self.where}: fail_on must be {' or '.join(map(repr, FAIL_ON))}.")
+
+    @property
+    def where(self) -> str:
+        """Which task an error speaks of."""
+        return f"{type(self).__name__} {self.task_id!r}"
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the export; tell of it, and judge."""
         from neptune_airflow.check import Unreadable
 
-        location = self.input_data_s3_location
+        request = build_request(_PARAMETERS, {each.name: getattr(self, each.name) for each in _PARAMETERS}, self.where)
+        location = request["inputDataS3Location"]
         try:
-            report = _look(self, context, location, self.config_file_name, full=self.full)
+            report = _look(self, context, location, request.get("configFileName"), full=self.full)
         except Unreadable as reason:
             if _out_of_reach(reason):
                 raise NeptuneMLUnavailableError(str(reason)) from None
@@ -112,7 +123,7 @@ class NeptuneMLCheckExportOperator(BaseOperator):
         if self.fail_on == "warning":
             _judge(report, report.warnings)
         result = {"location": location, "errors": len(report.errors), "warnings": len(report.warnings)}
-        tell_assets(context, self.outlets, result, location if "://" in location else None)
+        tell_assets(context, self.outlets, result, location)
         return result
 
 
@@ -145,7 +156,7 @@ def _look(
     from neptune_airflow.check import check_export
 
     task.log.info("Checking the export %s, %s.", location, "all of it" if full else "headers and first rows")
-    report = check_export(location, store=_store(task), config_file_name=config_file_name or None, full=full)
+    report = check_export(location, store=_store(task), config_file_name=config_file_name, full=full)
     lines = report.as_text(WIDTH).splitlines()
     for line in lines[:LINES]:
         task.log.info("%s", line)

@@ -169,9 +169,18 @@ def test_warnings_pass_unless_they_are_to_fail(export: Export, check: Make) -> N
         check(location, fail_on="warning").execute()
 
 
+def test_a_location_that_is_none_is_refused(check: Make) -> None:
+    with pytest.raises(NeptuneMLParameterError, match="input_data_s3_location='/tmp/export' is not valid"):
+        check("/tmp/export")
+    run = check("{{ params.at }}")
+    run.task.input_data_s3_location = "None"  # what a template of nothing renders to
+    with pytest.raises(NeptuneMLParameterError, match="input_data_s3_location is missing"):
+        run.execute()
+
+
 def test_what_fails_the_task_is_one_of_two_words(check: Make) -> None:
     with pytest.raises(NeptuneMLParameterError, match="fail_on must be 'error' or 'warning'"):
-        check("s3://b/k", fail_on="never")
+        check("s3://neptune-ml/x", fail_on="never")
 
 
 def test_assets_are_told(export: Export, check: Make) -> None:
