@@ -35,13 +35,13 @@ _error("config-missing", _GUIDE, "there is no such configuration in {location}",
        "name the configuration (configFileName, --config-file-name) or the export's own folder; found there: {found}")
 _error("config-large", _INFERRED, "the configuration has {size} bytes, more than {most}",
        "name the configuration, not a file with data")
-_error("config-utf8", _GUIDE, "not UTF-8 text (byte {byte})", "write the document in UTF-8")
+_error("config-utf8", _INFERRED, "not UTF-8 text (byte {byte})", "write the document in UTF-8")
 _error("config-json", _GUIDE, "not valid JSON: {reason}", "mend the document at this place, or export again")
 _error("config-object", _GUIDE, "the document is not a JSON object", _EXPORT_AGAIN)
 _error("graph-missing", _GUIDE, "'graph' is missing",
        "name a training-data configuration; an export's config.json and stats.json are not")
-_error("graph-count", _GUIDE, "there are {count} graphs, one is expected", "keep one object in 'graph'")
-_error("config-v1", _GUIDE, "{said}: only v2.0 can be read; export again without neptune_ml.version, or with v2.0",
+_error("graph-count", _INFERRED, "there are {count} graphs, one is expected", "keep one object in 'graph'")
+_error("config-v1", _INFERRED, "{said}: only v2.0 can be read; export again without neptune_ml.version, or with v2.0",
        "export again without neptune_ml.version in additionalParams, or with v2.0")
 _error("config-rdf", _EXPORTER,
        "an RDF configuration ({tasks}), where a property graph's is needed: "
@@ -66,7 +66,7 @@ _error("file-separator", _GUIDE, "{value!r} is not a single ASCII character that
        "give the file's delimiter, ',' for neptune-export's files")
 _error("relation-nameless", _GUIDE, "names neither a column nor a relation",
        "give a relation, [\"\", \"name\"], or a column with its name")
-_error("no-nodes", _GUIDE, "there is no node file", "export the nodes too: a graph without nodes can't be trained on")
+_error("no-nodes", _INFERRED, "there is no node file", "export the nodes too: a graph without nodes can't be trained on")
 _error("unknown-type", _INFERRED, "no node file has nodes of type {value!r}",
        "export the nodes of this type too, or leave the edges out")
 _error("reverse-name", _INFERRED, "the edge type {taken} has the name of the reverse of {name}",
@@ -90,7 +90,7 @@ _error("label-second", _INFERRED, "a file's nodes or edges can have one label, a
        "keep one target a type; export further ones as further jobs")
 _error("label-otherwise", _INFERRED, "labels the same type otherwise than {other}",
        "describe a label the same way in all files of a type")
-_error("label-task", _GUIDE, "asks for {task} beside {other}: a model has one task",
+_error("label-task", _INFERRED, "asks for {task} beside {other}: a model has one task",
        "keep the targets of one task; export the others as further jobs")
 _error("split-both", _GUIDE, "can't be given together with custom_split_filenames", "keep one of the two")
 _error("split-rate", _GUIDE, "{reason}", "give [train, valid, test], three shares that add up to 1")
@@ -100,10 +100,10 @@ _warning("label-feature", _INFERRED, "the column {value!r} is the label and a fe
 
 # -- files and their form --------------------------------------------------------------------------------------------
 _error("file-missing", _GUIDE, "there is no such file in {location}", "{advice}")
-_error("file-empty", _GUIDE, "the file is empty", "export again: even a file without rows has a header")
+_error("file-empty", _INFERRED, "the file is empty", "export again: even a file without rows has a header")
 _error("file-gzip", _INFERRED, "the file is compressed with gzip", "unpack it: neptune-export writes plain CSV")
-_error("file-utf16", _GUIDE, "the file is UTF-16 text", "write it in UTF-8")
-_error("not-utf8", _GUIDE, "not UTF-8 text", "write the file in UTF-8")
+_error("file-utf16", _INFERRED, "the file is UTF-16 text", "write it in UTF-8")
+_error("not-utf8", _INFERRED, "not UTF-8 text", "write the file in UTF-8")
 _error("wrong-separator", _GUIDE,
        "there is no column {value!r}: the header has no {separator!r} and seems to use {other!r}",
        "set the file's 'separator' in the configuration to {other!r}, or write it with {separator!r}")
@@ -121,19 +121,19 @@ _warning("file-unused", _EXPORTER, "the configuration does not name this file: i
          "export again if it should; data processing reads only what the configuration names")
 
 # -- nodes and edges -------------------------------------------------------------------------------------------------
-_error("node-no-id", _GUIDE, "the node has no id", f"give the node an id; {_REPAIR}")
+_error("node-no-id", _EXPORTER, "the node has no id", f"give the node an id; {_REPAIR}")
 _error("node-twice", _EXPORTER, "the id {value!r} is in this file already", "keep one row a node")
-_error("edge-no-end", _GUIDE, "there is no node id", f"give the edge both ends; {_REPAIR}")
-_error("unknown-node", _GUIDE, "no {type!r} node has the id {value!r}",
+_error("edge-no-end", _EXPORTER, "there is no node id", f"give the edge both ends; {_REPAIR}")
+_error("unknown-node", _INFERRED, "no {type!r} node has the id {value!r}",
        "export while nothing is written, or from a clone (cloneCluster), so that nodes and edges are of one moment")
-_error("edge-no-relation", _GUIDE, "the edge has no relation", "fill the relation column in every row")
+_error("edge-no-relation", _INFERRED, "the edge has no relation", "fill the relation column in every row")
 _warning("id-in-types", _INFERRED, "{count} ids are in files of more than one type: each becomes a node of each type",
          "give a node one label, or see whether the two are meant to be one")
 
 # -- values ----------------------------------------------------------------------------------------------------------
 _error("not-a-number", _GUIDE, "{value!r} is not a number", f"{_DATA}; or make it a category feature")
-_error("not-a-date", _GUIDE, "{value!r} is not a date (ISO 8601)", f"{_DATA}; or make it a category feature")
-_error("number-count", _GUIDE, "{value!r} does not hold {count} numbers, as other rows do",
+_error("not-a-date", _INFERRED, "{value!r} is not a date (ISO 8601)", f"{_DATA}; or make it a category feature")
+_error("number-count", _INFERRED, "{value!r} does not hold {count} numbers, as other rows do",
        "give every row as many numbers, or make it a category feature")
 _error("value-missing", _GUIDE, "the value is missing and the feature {name!r} has no imputer",
        "give the feature an imputer (mean, median or most-frequent), or fill the value in")
@@ -152,14 +152,14 @@ _warning("leak", _INFERRED, "the value tells the label {label!r} in all {count} 
          "leave the feature out if it is not known when the model is asked")
 
 # -- labels and splits -----------------------------------------------------------------------------------------------
-_error("split-no-edge", _GUIDE, "there is no such edge in {files}", "list edges that the export has")
-_error("split-overlap", _GUIDE, "{count} of them stand in {other} too: splits may not overlap",
+_error("split-no-edge", _INFERRED, "there is no such edge in {files}", "list edges that the export has")
+_error("split-overlap", _INFERRED, "{count} of them stand in {other} too: splits may not overlap",
        "list a node or an edge in one split")
 _warning("label-empty", _INFERRED, "no row has a label: there is nothing to learn",
          "see that the target's property is in the graph, and spelled as there")
 _warning("label-one-class", _INFERRED, "all labels are {value!r}: there is nothing to tell apart",
          "see whether the target is the right one")
-_warning("label-imbalanced", _GUIDE, "{value!r} is {times} times as frequent as {other!r}",
+_warning("label-imbalanced", _INFERRED, "{value!r} is {times} times as frequent as {other!r}",
          "look at the F1 of each class, not at the accuracy; merge rare classes")
 _warning("label-rare", _INFERRED, "{count} of the classes have fewer than {least} labels, {value!r} for one",
          "merge rare classes: a split may have none of them")

@@ -23,7 +23,7 @@ class Source(StrEnum):
     """How it is known what SageMaker does about a fault."""
 
     DOCUMENTED = "documented"
-    """AWS's user guide says so."""
+    """AWS's user guide states the rule."""
     EXPORTER = "exporter"
     """neptune-export never writes it, or says so itself: whoever wrote it changed the export."""
     INFERRED = "inferred"
