@@ -12,15 +12,15 @@ from neptune_airflow import jobs
 from neptune_airflow import parameters as api
 from neptune_airflow.errors import NeptuneMLParameterError
 from neptune_airflow.operators.base import NeptuneMLJobOperator, template_fields
-from neptune_airflow.operators.neptune_ml_endpoint import (
-    NeptuneMLCreateEndpointOperator,
-    NeptuneMLDeleteEndpointOperator,
-)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from neptune_airflow.jobs import Attempt, Job
+    from neptune_airflow.operators.neptune_ml_endpoint import (
+        NeptuneMLCreateEndpointOperator,
+        NeptuneMLDeleteEndpointOperator,
+    )
 
 __all__ = [
     "NeptuneMLCreateEndpointOperator",
@@ -29,6 +29,15 @@ __all__ = [
     "NeptuneMLModelTrainingOperator",
     "NeptuneMLModelTransformOperator",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the operators of endpoints when they are asked for: a DAG file without them need not pay for them."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from neptune_airflow.operators import neptune_ml_endpoint
+
+    return getattr(neptune_ml_endpoint, name)
 
 
 class NeptuneMLDataProcessingOperator(NeptuneMLJobOperator):
