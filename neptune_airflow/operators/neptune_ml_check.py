@@ -9,7 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from neptune_airflow.compat import BaseOperator, tell_assets
-from neptune_airflow.errors import NeptuneMLParameterError, NeptuneMLRequestError, NeptuneMLUnavailableError
+from neptune_airflow.errors import (
+    NeptuneMLParameterError,
+    NeptuneMLRequestError,
+    NeptuneMLUnavailableError,
+    classify,
+)
 from neptune_airflow.parameters import DATA_PROCESSING, build_request, check_value, is_templated
 
 if TYPE_CHECKING:
@@ -111,8 +116,8 @@ class NeptuneMLCheckExportOperator(BaseOperator):
         try:
             report = _look(self, context, location, request.get("configFileName"), full=self.full)
         except Unreadable as reason:
-            if _out_of_reach(reason):
-                raise NeptuneMLUnavailableError(str(reason)) from None
+            if away := _away(reason):
+                raise away from None
             raise NeptuneMLRequestError(
                 f"{reason}\nWhat to do: let the connection {self.aws_conn_id!r} list and read the export, or give the "
                 "location that the export task returned."
@@ -138,7 +143,7 @@ def check_before_submit(task: NeptuneMLTask, context: Context, location: str, co
     try:
         report = _look(task, context, location, config_file_name)
     except Unreadable as reason:
-        if not reason.denied and not _out_of_reach(reason):
+        if not reason.denied and not _away(reason):
             raise NeptuneMLRequestError(str(reason)) from None
         task.log.warning("The export is not checked: %s\nThe job may still be able to read it.", reason)
         return
@@ -182,11 +187,17 @@ def _store(task: NeptuneMLTask | NeptuneMLCheckExportOperator) -> Store:
     return Store(client=hook.conn)
 
 
-def _out_of_reach(reason: Unreadable) -> bool:
-    """Say whether the service did not answer: it said neither yes nor no."""
-    from botocore.exceptions import BotoCoreError
+def _away(reason: Unreadable) -> NeptuneMLUnavailableError | None:
+    """Give the error of an S3 that said neither yes nor no: no way to it, too many requests, an expired token."""
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    return isinstance(reason.__cause__, BotoCoreError) and not reason.denied
+    cause = reason.__cause__
+    if isinstance(cause, ClientError):
+        status = int(cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        said = cause.response.get("Error", {})
+        meant = classify(status, said.get("Code", ""), said.get("Message", ""), f"read the export {reason.location}")
+        return meant if isinstance(meant, NeptuneMLUnavailableError) else None
+    return NeptuneMLUnavailableError(str(reason)) if isinstance(cause, BotoCoreError) and not reason.denied else None
 
 
 def _judge(report: Report, findings: Sequence[Finding]) -> None:

@@ -30,7 +30,6 @@ BUCKET = "neptune-ml"
 NAME = "nothing"
 NODES = [f'"u{number}",{number % 7}.5,"{"ab"[number % 2]}"' for number in range(40)]
 HEADER = "~id,age,plan"
-DENIAL = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
 def configuration(**label: Any) -> dict[str, Any]:
@@ -83,24 +82,29 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> py
 
 
 @pytest.fixture
-def denying() -> Iterator[str]:
-    """The address of an S3 that lets nobody read."""
+def refusing() -> Iterator[Callable[[str], str]]:
+    """Give the address of an S3 that refuses everybody, for one of two reasons."""
+    servers = []
 
-    class Denial(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(403)
-            self.send_header("Content-Length", str(len(DENIAL)))
-            self.end_headers()
-            self.wfile.write(DENIAL)
+    def start(code: str) -> str:
+        body = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
 
-        def log_message(self, *_: Any) -> None:
-            pass
+        class Refusal(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response({"AccessDenied": 403, "SlowDown": 503}[code])
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Denial)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Refusal))
+        Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield start
+    for server in servers:
         server.shutdown()
         server.server_close()
 
@@ -193,17 +197,29 @@ def test_assets_are_told(export: Export, check: Make) -> None:
     assert (event.dest_asset_key.uri, event.extra) == (location, result)
 
 
-def test_what_can_not_be_read_fails_the_task(check: Make, denying: str, s3_at: Callable[[str], None]) -> None:
+#: The address of no S3 at all.
+ABSENT = "http://127.0.0.1:1"
+ONCE = {"retries": {"total_max_attempts": 1}}
+Refusing = Callable[[str], str]
+
+
+def test_an_export_that_may_not_be_read_fails_the_task_for_good(
+    check: Make, refusing: Refusing, s3_at: Callable[[str], None]
+) -> None:
     with pytest.raises(NeptuneMLRequestError, match="NoSuchBucket"):
         check("s3://no-such-bucket/x").execute()
-    s3_at(denying)
-    with pytest.raises(
-        NeptuneMLRequestError, match=r"AccessDenied(.|\n)*let the connection 'aws_default' list and read"
-    ):
+    s3_at(refusing("AccessDenied"))
+    with pytest.raises(NeptuneMLRequestError, match=r"AccessDenied(.|\n)*let the connection 'aws_default' list"):
         check("s3://neptune-ml/x").execute()
-    s3_at("http://127.0.0.1:1")
-    with pytest.raises(NeptuneMLUnavailableError, match="Could not connect") as caught:
-        check("s3://neptune-ml/x", botocore_config={"retries": {"total_max_attempts": 1}}).execute()
+
+
+@pytest.mark.parametrize(("code", "words"), [("SlowDown", "SlowDown"), ("", "Could not connect")])
+def test_an_s3_that_is_away_leaves_the_next_try_to_the_retries(
+    check: Make, refusing: Refusing, s3_at: Callable[[str], None], code: str, words: str
+) -> None:
+    s3_at(refusing(code) if code else ABSENT)
+    with pytest.raises(NeptuneMLUnavailableError, match=words) as caught:
+        check("s3://neptune-ml/x", botocore_config=ONCE).execute()
     assert not isinstance(caught.value, AirflowFailException)
 
 
@@ -238,21 +254,23 @@ def test_a_retry_that_finds_its_job_does_not_look_again(play: LocalNeptune, expo
     assert REPORT not in run.ti.xcoms
 
 
-@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.parametrize(
+    ("code", "words"), [("AccessDenied", "AccessDenied"), ("SlowDown", "SlowDown"), ("", "Could not connect")]
+)
 def test_a_job_goes_on_where_the_export_may_not_be_read(
     export: Export,
     process: Make,
-    denying: str,
+    refusing: Refusing,
     s3_at: Callable[[str], None],
     log: pytest.LogCaptureFixture,
-    away: bool,
+    code: str,
+    words: str,
 ) -> None:
     location = export()
-    s3_at("http://127.0.0.1:1" if away else denying)
-    once = {"retries": {"total_max_attempts": 1}}
-    run = process(NAME, input_data_s3_location=location, check_export=True, botocore_config=once)
+    s3_at(refusing(code) if code else ABSENT)
+    run = process(NAME, input_data_s3_location=location, check_export=True, botocore_config=ONCE)
     assert run.execute()["status"] == "Completed"
-    assert re.search(f"The export is not checked: .*{'Could not connect' if away else 'AccessDenied'}", log.text)
+    assert re.search(f"The export is not checked: .*{words}", log.text)
     assert REPORT not in run.ti.xcoms
 
 
