@@ -13,16 +13,18 @@ CHAOS_INSTALLED := $(VENV)/.installed-chaos
 # Another environment: the amazon provider's triggers want aiobotocore, which wants an older botocore.
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
+# Those about the triggerer have targets of their own.
+BENCHMARKS := $(filter-out %/triggerer.py %/real_triggerer.py,$(wildcard benchmarks/*.py))
 
 # Without bytecode Airflow takes three times as long to start; a foreign path would bring in foreign packages.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop test chaos compare lint bench clean
+.PHONY: help install demo demo-stop test chaos compare lint bench bench-triggerer bench-real-triggerer clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(INSTALLED) ## create .venv with the pinned versions (PYTHON=python3.12 names another interpreter)
 
@@ -75,7 +77,13 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(INSTALLED) ## run the benchmarks, a few minutes
-	@for benchmark in benchmarks/*.py; do echo "$$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+	@for benchmark in $(BENCHMARKS); do echo "$$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+bench-triggerer: $(BENCH_INSTALLED) ## measure waiting jobs beside the amazon provider's, an hour (ARGS='--clients ours')
+	@$(BENCH_VENV)/bin/python benchmarks/triggerer.py $(ARGS)
+
+bench-real-triggerer: $(INSTALLED) ## let 1,000 tasks wait in a real triggerer, 15 minutes (ARGS='--tasks 100')
+	@$(BIN)/python -m benchmarks.real_triggerer $(ARGS)
 
 clean: ## remove all that was made here, .venv too
 	@test ! -x $(BIN)/python || $(BIN)/python -m demo stop
