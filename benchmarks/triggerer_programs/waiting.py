@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import logging
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -49,10 +48,14 @@ class Watchdog:
     """Wakes a hundred times a second and notes how late it is.
 
     :ivar lags: seconds.
+    :ivar collections: seconds of each of Python's own garbage collections, in which nothing else runs.
     """
 
     def __init__(self) -> None:
         self.lags: list[float] = []
+        self.collections: list[float] = []
+        self._collecting = 0.0
+        gc.callbacks.append(self._collects)
         self._task = asyncio.ensure_future(self._watch())
 
     async def _watch(self) -> None:
@@ -61,9 +64,16 @@ class Watchdog:
             await asyncio.sleep(TICK)
             self.lags.append(time.monotonic() - due)
 
-    def take(self) -> float:
-        """Give the longest lag since this was asked last."""
-        longest, self.lags = max(self.lags, default=0.0), []
+    def _collects(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting = time.monotonic()
+        else:
+            self.collections.append(time.monotonic() - self._collecting)
+
+    def take(self) -> tuple[float, float]:
+        """Give the longest lag and the longest collection since this was asked last."""
+        longest = max(self.lags, default=0.0), max(self.collections, default=0.0)
+        self.lags, self.collections = [], []
         return longest
 
     def stop(self) -> None:
@@ -86,7 +96,7 @@ class Meter:
         watchdog.take()
 
     def stop(self) -> None:
-        self.lag = self._watchdog.take()
+        self.lag, self.collection = self._watchdog.take()
         self.seconds = time.monotonic() - self._began
         self.cpu = time.process_time() - self._cpu - self._idle * self.seconds
         self.calls = self._figures[CALLS] - self._calls
@@ -130,6 +140,7 @@ async def measure(client: str, jobs: int, delay: float, connection: str, figures
         "all_poll_s": others.seconds,
         "lag_start_ms": 1000 * max(first.lag, others.lag),
         "lag_steady_ms": 1000 * steady.lag,
+        "collection_ms": 1000 * max(first.collection, others.collection, steady.collection),
         "connections": figures[CONNECTIONS] - figures[ROLES],
         "roles": figures[ROLES],
         "notice_ms": 1000 * median(when - figures.answered(job) for job, when in enumerate(fired)),
@@ -140,7 +151,6 @@ async def measure(client: str, jobs: int, delay: float, connection: str, figures
 
 def main() -> None:
     client, jobs, delay, connection, file = sys.argv[1:]
-    logging.disable(logging.INFO)
     figures = Figures(Path(file))
     print(json.dumps(asyncio.run(measure(client, int(jobs), float(delay), connection, figures))))
 
