@@ -39,12 +39,14 @@ _OK = comms.OKResponse(ok=True)
 FINAL = ("success", "failed", "skipped")
 
 _FORKS = multiprocessing.get_context("forkserver")
-# Loaded once, in the process that all workers and triggerers are forked from.
+# Loaded once, in the process that all workers and triggerers are forked from, and all that they would load later.
 _FORKS.set_forkserver_preload(
     [
         processes.__name__,
         "airflow.providers.amazon.aws.operators.glue",
+        "neptune_airflow.hooks.asynchronous",
         "neptune_airflow.hooks.neptune_ml",
+        "neptune_airflow.hooks.shared",
         "neptune_airflow.operators.neptune_ml",
         "neptune_airflow.triggers.neptune_ml",
     ]
