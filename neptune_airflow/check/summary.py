@@ -8,7 +8,7 @@ from typing import Any
 from neptune_airflow.check.columns import MOST_COUNTED, Seen, together
 from neptune_airflow.check.judgement import NEED_VALUES, distinct, encoding, is_constant
 from neptune_airflow.check.survey import Column, Type
-from neptune_airflow.dataset import CHECKS, LINK_PREDICTION, Feature, Finding, Label, Place
+from neptune_airflow.dataset import CHECKS, LINK_PREDICTION, Feature, Finding, Label, Place, rowless
 from neptune_airflow.dataset.inference import MOST_CATEGORIES
 from neptune_airflow.dataset.vocabulary import DEFAULT_RATE, NEED_A_MODEL, SPLITS
 
@@ -89,11 +89,14 @@ class Summary:
             yield "all-different", {}
         elif is_constant(seen):
             yield "constant", {}
-        if about.type == "auto" and kind in NEED_VALUES and about.imputer is None:
+        if kind in NEED_VALUES and about.imputer is None:
             blank = next((column.blank for column in columns if column.blank), None)
             if blank:
                 finding = CHECKS["value-missing"].at(blank, name=about.name)
                 self.findings.append(finding.times(seen.missing))
+            elif absent := self.found.absent(about.name):
+                place = rowless(self.found.name, absent, self.found.rows, about.name)
+                self.findings.append(CHECKS["value-missing"].at(place, name=about.name).times(absent))
 
     def _tells(self, columns: list[Column], labels: Seen) -> int | None:
         """Give in how many rows a feature's value tells the label; None unless it does so in all of them."""

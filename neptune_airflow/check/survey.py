@@ -38,6 +38,8 @@ class Type:
     :param ids: the nodes' ids, or the edges' ends where split files name them.
     :param relations: of a file with a relation column, how many edges each value has.
     :param unknown: how many ends of edges are no node.
+    :param splits: how many rows each split file has.
+    :param holders: for each feature that not all files have, the ids in those that have it, or that many edges.
     """
 
     name: str
@@ -49,6 +51,11 @@ class Type:
     relations: dict[str, int] = field(default_factory=dict)
     unknown: int = 0
     splits: dict[str, int] = field(default_factory=dict)
+    holders: dict[str, Any] = field(default_factory=dict)
+
+    def absent(self, feature: str) -> int:
+        """Give how many nodes or edges no file with the feature has a row for; 0 where that is not known."""
+        return self.rows - len(self.holders[feature]) if self.exact and feature in self.holders else 0
 
     def features(self) -> dict[str, list[Column]]:
         """Give what was seen of each feature, by its name."""
@@ -81,6 +88,7 @@ class Survey:
 
     def read(self, configuration: Configuration) -> None:
         """Read all files."""
+        self._expect(configuration)
         for node in configuration.nodes:
             self._node_file(node)
         for found in self.nodes.values():
@@ -94,6 +102,21 @@ class Survey:
             for label in entry.labels:
                 if label.custom_split_filenames:
                     self._splits(entry, label.custom_split_filenames)
+
+    def _expect(self, configuration: Configuration) -> None:
+        """Make the types that stand in several files, and note which features not all of these have."""
+        entries: dict[tuple[Any, str], list[NodeFile | EdgeFile]] = {}
+        for node in configuration.nodes:
+            entries.setdefault((NodeFile, node.node_type), []).append(node)
+        for edge in configuration.edges:
+            if not edge.relation_column:
+                entries.setdefault((EdgeFile, edge_type(edge)), []).append(edge)
+        for (kind, name), files in entries.items():
+            have = [{feature.name for feature in entry.features} for entry in files]
+            types = self.nodes if kind is NodeFile else self.edges
+            types[name] = Type(name, self.engine.ids())
+            for feature in have[0].union(*have) - have[0].intersection(*have):
+                types[name].holders[feature] = self.engine.ids() if kind is NodeFile else range(0)
 
     def found(self, code: str, file: Any, hit: Hit, column: str, **about: object) -> None:
         """Note what was found in some rows of a column, with the place and the value of the first."""
@@ -125,6 +148,8 @@ class Survey:
             self._unreadable(found, wrong)
             ids.complete = False
         found.ids.include(ids)
+        for name in {feature.name for feature in entry.features} & found.holders.keys():
+            found.holders[name].include(ids)
 
     def _edge_file(self, entry: EdgeFile) -> None:
         found = self.edges.setdefault(name := edge_type(entry), Type(name, self.engine.ids()))
@@ -148,6 +173,8 @@ class Survey:
             self._counted(found, file)
             found.ids.complete = found.ids.complete and file.complete
             found.relations = dict(relations.counts)
+            for name in {feature.name for feature in entry.features} & found.holders.keys():
+                found.holders[name] = range(len(found.holders[name]) + file.rows())
             if no_relation := relations.hits.get("value-missing"):
                 self.found("edge-no-relation", file, no_relation, entry.relation_column)
             for (code, end), wrong_ends in hits.items():

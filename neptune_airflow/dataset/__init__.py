@@ -6,7 +6,7 @@ from neptune_airflow.dataset.checks import CHECKS, fault
 from neptune_airflow.dataset.configuration import Configuration, EdgeFile, Feature, Label, NodeFile
 from neptune_airflow.dataset.consistency import deletions, task_type
 from neptune_airflow.dataset.document import DEFAULT_NAME, ConfigurationError
-from neptune_airflow.dataset.findings import Check, Fault, Finding, Place, Severity, Source
+from neptune_airflow.dataset.findings import Check, Fault, Finding, Place, Severity, Source, rowless
 from neptune_airflow.dataset.parsing import parse
 from neptune_airflow.dataset.rdf import RdfConfiguration, RdfFile, RdfTarget, parse_rdf
 from neptune_airflow.dataset.vocabulary import LINK_PREDICTION
@@ -34,5 +34,6 @@ __all__ = [
     "fault",
     "parse",
     "parse_rdf",
+    "rowless",
     "task_type",
 ]

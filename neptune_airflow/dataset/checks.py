@@ -66,7 +66,8 @@ _error("file-separator", _GUIDE, "{value!r} is not a single ASCII character that
        "give the file's delimiter, ',' for neptune-export's files")
 _error("relation-nameless", _GUIDE, "names neither a column nor a relation",
        "give a relation, [\"\", \"name\"], or a column with its name")
-_error("no-nodes", _INFERRED, "there is no node file", "export the nodes too: a graph without nodes can't be trained on")
+_error("no-nodes", _INFERRED, "there is no node file",
+       "export the nodes too: a graph without nodes can't be trained on")
 _error("unknown-type", _INFERRED, "no node file has nodes of type {value!r}",
        "export the nodes of this type too, or leave the edges out")
 _error("reverse-name", _INFERRED, "the edge type {taken} has the name of the reverse of {name}",

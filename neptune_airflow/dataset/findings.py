@@ -62,6 +62,14 @@ class Place:
         return {name: part for name, part in parts.items() if part not in ("", None)}
 
 
+def rowless(owner: str, absent: int, count: int, feature: str) -> Place:
+    """Give the place of values that no file has a row for: a type's files do not all have the feature.
+
+    :param absent: how many of the ``count`` nodes or edges of the type lack it.
+    """
+    return Place(f"{owner}: {absent} of {count} have no row in a file with {feature!r}")
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that a check found.

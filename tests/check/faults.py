@@ -87,6 +87,13 @@ def _second_file(**changes: Any) -> Break:
     return do
 
 
+def _second_edge_file(export: Export) -> None:
+    """Let the edges stand in two files, of which one lacks a feature without an imputer."""
+    export.files["edges/e2.csv"] = export.files[E]
+    export.document["graph"]["edges"].append({**export.e, "file_name": "edges/e2.csv", "features": []})
+    export.e["features"][0] = {"feature": ["w", "w", "numerical"]}
+
+
 ERRORS: dict[str, Fault] = {
     # the document
     "no configuration": Fault("config-missing", lambda export: export.files.update({"other.json": b"{}"})),
@@ -214,6 +221,9 @@ ERRORS: dict[str, Fault] = {
         _feature(0, imputer="median"), lambda export: export.column(A, 2, lambda number: b""))),
     "auto number missing": Fault("value-missing", _all(
         _feature(0, "auto"), _swap(A, b'"a3","a",3,', b'"a3","a",,'))),
+    "feature in one of two files": Fault("value-missing", _all(
+        _second_file(features=[]), lambda export: export.a["features"].pop(1))),
+    "feature in one of two files of edges": Fault("value-missing", _second_edge_file),
     "lists of different lengths": Fault("number-count", _all(
         _feature(0, separator=";"), _swap(A, b'"a3","a",3,', b'"a3","a",3;4,'))),
     "gap in a list": Fault("value-missing", _all(

@@ -44,14 +44,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Blank:
-    """One missing value, which no file has a row for; ``text`` says whose it is."""
+    """One missing value, which no file has a row for; ``where`` says whose it is."""
 
-    text: str
+    where: Place
     values: pl.Series = field(default_factory=lambda: pl.Series([None], dtype=pl.String))
 
     def place(self, number: int) -> Place:  # noqa: ARG002 - there is but one
         """Say what the value is missing for."""
-        return Place(self.text)
+        return self.where
 
 
 @dataclass

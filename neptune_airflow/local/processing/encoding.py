@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neptune_airflow.dataset import Feature
+from neptune_airflow.dataset import Feature, rowless
 from neptune_airflow.dataset.vocabulary import NEED_A_MODEL
 from neptune_airflow.local.processing.auto import choose
 from neptune_airflow.local.processing.categories import Category
@@ -158,8 +158,8 @@ class FeatureEncoder:
             return encoded
         tensor = np.empty((self.count, encoder.dims), np.float32)
         if self._absent(column):
-            blank = Blank(f"{self.owner}: {self._absent(column)} of {self.count} have no row in a file with {name!r}")
-            tensor[:] = encoder.encode(Column([blank]))
+            blank = rowless(self.owner, self._absent(column), self.count, name)
+            tensor[:] = encoder.encode(Column([Blank(blank)]))
         tensor[column.targets] = encoded
         return tensor
 
