@@ -49,7 +49,9 @@ class Cell:
         counts = [(verdict, sum(getattr(outcome, verdict) for outcome in self.outcomes)) for verdict in VERDICTS]
         said = [f"{verdict} {count}" for verdict, count in counts if count]
         said += [f"stuck {len(self.stuck)}"] if self.stuck else []
-        return f"{', '.join(said) or 'fine'} (n={len(self.outcomes) + len(self.stuck)})"
+        tries = max((outcome.tries for outcome in self.outcomes), default=1)
+        took = f", {tries} tries" if tries > 1 else ""
+        return f"{', '.join(said) or 'fine'}{took} (n={len(self.outcomes) + len(self.stuck)})"
 
 
 def play_all(

@@ -31,6 +31,11 @@ class Outcome:
     jobs: int
     story: tuple[str, ...]
 
+    @property
+    def tries(self) -> int:
+        """How many tries it took."""
+        return int(self.story[-1].rpartition("(")[2].rstrip(")"))
+
 
 def judge(
     lives: Mapping[str, Life],
