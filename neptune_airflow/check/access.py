@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -96,12 +96,15 @@ class _Account:
     endpoint_url: str | None
     cluster: dict[str, Any] = field(default_factory=dict)
     role: str = ""
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str, **arguments: Any) -> Any:
         from botocore.config import Config
 
-        given = {"endpoint_url": self.endpoint_url, **arguments}
-        return self.session.client(service, verify=self.verify, config=Config(**PATIENCE), **given)
+        if service not in self.clients:
+            given = {"endpoint_url": self.endpoint_url, **arguments}
+            self.clients[service] = self.session.client(service, verify=self.verify, config=Config(**PATIENCE), **given)
+        return self.clients[service]
 
     def pages(self, service: str, operation: str, key: str, **request: Any) -> Iterator[dict[str, Any]]:
         for page in self.client(service).get_paginator(operation).paginate(**request):
@@ -111,6 +114,14 @@ class _Account:
         if not self.cluster:
             raise _CantTell("it is not known which cluster it is")
         return self.cluster
+
+    @cached_property
+    def network(self) -> tuple[str, list[dict[str, Any]]]:
+        """The cluster's VPC and its endpoints."""
+        group = self.known()["DBSubnetGroup"]
+        groups = self.client("neptune").describe_db_subnet_groups(DBSubnetGroupName=group)["DBSubnetGroups"]
+        only = [{"Name": "vpc-id", "Values": [groups[0]["VpcId"]]}]
+        return groups[0]["VpcId"], list(self.pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=only))
 
     @property
     def region(self) -> str:
@@ -277,15 +288,8 @@ def _attached_role(account: _Account) -> _Verdict:
 
 def _vpc_endpoint(account: _Account, service: str) -> _Verdict:
     """Look for an endpoint of the cluster's VPC for a service."""
-    group = account.known()["DBSubnetGroup"]
-    groups = account.client("neptune").describe_db_subnet_groups(DBSubnetGroupName=group)["DBSubnetGroups"]
-    vpc, service = groups[0]["VpcId"], f"{account.region}.{service}"
-    only = [{"Name": "vpc-id", "Values": [vpc]}]
-    found = [
-        endpoint
-        for endpoint in account.pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=only)
-        if endpoint["ServiceName"].endswith(f".{service}")
-    ]
+    (vpc, endpoints), service = account.network, f"{account.region}.{service}"
+    found = [endpoint for endpoint in endpoints if endpoint["ServiceName"].endswith(f".{service}")]
     if not found:
         fix = f"Make one for com.amazonaws.{service} in {vpc}."
         return _Verdict(Outcome.WRONG, f"{vpc}, the cluster's VPC, has none", fix)

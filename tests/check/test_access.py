@@ -146,8 +146,10 @@ def test_an_account_that_has_everything(account: Account, check: Check) -> None:
     assert all(not line.fix for line in lines.values())
 
 
-@pytest.mark.parametrize("form", ["{}", "{}:8182", "https://{}:8182", "https://{}:8182/"])
-@pytest.mark.parametrize("which", ["Endpoint", "ReaderEndpoint"])
+@pytest.mark.parametrize(
+    ("form", "which"),
+    [("{}", "Endpoint"), ("{}:8182", "Endpoint"), ("https://{}:8182/", "Endpoint"), ("{}", "ReaderEndpoint")],
+)
 def test_a_cluster_by_its_endpoint(account: Account, check: Check, form: str, which: str) -> None:
     name = account.cluster()
     host = account.neptune.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0][which]
