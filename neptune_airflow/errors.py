@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from neptune_airflow.compat import AirflowException, AirflowFailException
 from neptune_airflow.redaction import redact
@@ -116,8 +116,7 @@ class NeptuneMLWatchedJobFailedError(NeptuneMLJobFailedError, NeptuneMLRequestEr
     """The job that a sensor waits for has failed: no other try of the sensor can change that."""
 
 
-@dataclass(frozen=True)
-class _Rule:
+class _Rule(NamedTuple):
     """When an answer's ``code: text`` matches, or else its HTTP status is listed, it is this error."""
 
     error: type[NeptuneMLError]
@@ -152,8 +151,7 @@ _RULES = (
 )
 
 
-@dataclass(frozen=True)
-class _FailureRule:
+class _FailureRule(NamedTuple):
     """When a job's failure reason matches, or the end of its log where ``in_log``, this is the failure."""
 
     error: type[NeptuneMLJobFailedError]
