@@ -24,10 +24,11 @@ LAST_SECONDS = 4.0
 LONGEST_PAUSE = 30.0
 
 
-def outlives(kind: JobKind, state: str | None, goes_on: Collection[str]) -> bool:
+def outlives(kind: JobKind, state: str | None, goes_on: Collection[str | None]) -> bool:
     """Say whether a job is left as it is when what waited for it is told to end.
 
-    :param state: Airflow's state of the task by then; None where it has none, as after a clear.
+    :param state: Airflow's state of the task by then; None where it has none, as after a clear, or once a scheduler has
+        taken a task from another that is gone.
     :param goes_on: the states in which somebody else waits for the job, or soon will.
     """
     # Somebody who marks the making of an endpoint as a success wants to go on with it.

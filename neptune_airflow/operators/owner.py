@@ -81,7 +81,10 @@ class JobOwner(NeptuneMLTask):
             self.log.warning("Airflow could not say what becomes of this task: %s", error)
             state = "running"
         another_try = self._deferred or (self._ti.try_number <= self._ti.max_tries and bool(self.retries))
-        if outlives(self.kind, state, GOES_ON if another_try else GOES_ON - {"running"}):
+        goes_on = GOES_ON if another_try else GOES_ON - {"running"}
+        # A scheduler that finds a task whose own scheduler is gone takes its state away, and it runs anew; that try
+        # goes on with the job, or, should somebody have cleared the task, replaces it.
+        if outlives(self.kind, state, {*goes_on, None}):
             self.log.info("For Airflow, this task is %s: its %s is left as it is.", state, self.kind.title)
             self._holding = None
         self._let_go()
