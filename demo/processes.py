@@ -68,9 +68,12 @@ class Part:
         if code is not None:
             raise DemoError(f"{self.name} ended with exit code {code}. The end of {self.log}:\n{tail(self.log)}")
 
-    def kill(self) -> None:
-        """Kill it and all that it has started, at once."""
-        kill_tree(self.process.pid)
+    def kill(self, *, alone: bool = False) -> None:
+        """Kill it at once, and all that it has started, unless it is to die alone."""
+        if alone:
+            self.process.kill()
+        else:
+            kill_tree(self.process.pid)
         self.process.wait()
 
     def finish(self, timeout: float) -> None:

@@ -134,9 +134,12 @@ class Stack:
         """Give a part by its name."""
         return self._parts[name]
 
-    def kill(self, name: str) -> None:
-        """Kill a part and all that it has started, by SIGKILL, as a machine that loses its power would."""
-        self._parts.pop(name).kill()
+    def kill(self, name: str, *, alone: bool = False) -> None:
+        """Kill a part by SIGKILL, and all that it has started, as a machine that loses its power would.
+
+        :param alone: let what it has started live.
+        """
+        self._parts.pop(name).kill(alone=alone)
 
     def end(self, name: str) -> None:
         """Stop a part in order, as a deployment does."""

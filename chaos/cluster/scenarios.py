@@ -120,6 +120,10 @@ def scheduler_dies(trial: Trial) -> None:
     runs = [trial.start("deferred", 10), trial.start("in_a_worker", 4)]
     for jobs in runs:
         jobs.submitted()
+    # First it alone: its workers go on. The next scheduler adopts Celery's, and takes their tasks away from its own.
+    trial.kill("scheduler", alone=True)
+    trial.restart("scheduler")
+    runs[1].wait_for("running", tries=1 if trial.cluster.celery else 2)
     trial.kill("scheduler")
     trial.restart("scheduler")
 

@@ -69,12 +69,12 @@ class Jobs:
         except httpx.HTTPError:
             return []
 
-    def wait_for(self, *states: str, seconds: float = SECONDS) -> None:
-        """Wait until every task is in one of some states."""
+    def wait_for(self, *states: str, tries: int = 0, seconds: float = SECONDS) -> None:
+        """Wait until every task is in one of some states, and at least in some try."""
 
         def there() -> bool:
-            tasks = self.tasks()
-            return len(tasks) == self.size and {task["state"] for task in tasks} <= set(states)
+            tasks = [task for task in self.tasks() if task["state"] in states and task["try_number"] >= tries]
+            return len(tasks) == self.size
 
         try:
             self.cluster.wait_for(there, f"{self.dag_id}: {' or '.join(states)}", seconds)
@@ -162,21 +162,19 @@ class Trial:
         self.runs.append(jobs)
         return jobs
 
-    def kill(self, *parts: str) -> None:
-        """Kill parts of the cluster."""
-        for name in parts:
-            self.cluster.kill(name)
-            self.kills += 1
+    def kill(self, name: str, *, alone: bool = False) -> None:
+        """Kill a part of the cluster, and all that it has started, unless it is to die alone."""
+        self.cluster.kill(name, alone=alone)
+        self.kills += 1
 
     def kill_process(self, pid: int) -> None:
         """Kill a process and all that it has started."""
         kill_tree(pid)
         self.kills += 1
 
-    def restart(self, *parts: str) -> None:
-        """Start parts of the cluster again, and wait until Airflow is well."""
-        for name in parts:
-            self.cluster.restart(name)
+    def restart(self, name: str) -> None:
+        """Start a part of the cluster again, and wait until Airflow is well."""
+        self.cluster.restart(name)
         self.cluster.wait_for(self.cluster.api.healthy, "Airflow")
 
     def catch(self, caught: queue.Queue[Seen]) -> Seen:
