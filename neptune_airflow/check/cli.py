@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -39,7 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = WRONG_USE
     lines = _look_up(given) if given.cluster else []
     if report or lines:
-        _print(report, lines or [], given.json)
+        try:
+            _print(report, lines or [], given.json)
+            sys.stdout.flush()
+        except BrokenPipeError:  # who reads has read enough; without this Python would complain at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return max(code, ERRORS) if any(line.outcome is Outcome.WRONG for line in lines) else code
 
 

@@ -32,7 +32,7 @@ from neptune_airflow.dataset import (
 )
 from neptune_airflow.dataset.document import LONGEST_DOCUMENT, Document
 from neptune_airflow.dataset.v1 import describe_v1
-from neptune_airflow.store import Store, join
+from neptune_airflow.store import Store, join, split_uri
 
 #: Names of what an export has besides its configuration.
 NO_CONFIGURATIONS = ("config.json", "stats.json", "lastEventId.json")
@@ -76,6 +76,11 @@ def check_export(
     """
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
+    try:
+        if "://" in location:
+            split_uri(location)
+    except ValueError as error:
+        raise Unreadable(location, str(error), denied=False) from None
     check = _Check(store or Store(), location, config_file_name or DEFAULT_NAME, full, progress)
     try:
         return check.run()
@@ -86,7 +91,7 @@ def check_export(
     except BotoCoreError as error:
         denied = isinstance(error, NoCredentialsError | PartialCredentialsError)
         raise Unreadable(location, str(error), denied) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise Unreadable(location, str(error), isinstance(error, PermissionError)) from error
 
 

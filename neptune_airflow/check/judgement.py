@@ -19,10 +19,10 @@ _WRONG: dict[str, tuple[str, ...]] = {
 #: Types that can't do without a value.
 NEED_VALUES = ("numerical", "bucket_numerical", "datetime")
 
-Fault = tuple[str, Hit, dict[str, object]]
+Wrong = tuple[str, Hit, dict[str, object]]
 
 
-def faults(about: Feature | Label, seen: Seen, complete: bool) -> Iterator[Fault]:
+def faults(about: Feature | Label, seen: Seen, complete: bool) -> Iterator[Wrong]:
     """Say what is wrong with a file's values: the check's code, the rows, and what its text needs.
 
     :param complete: whether all rows were seen.

@@ -155,7 +155,7 @@ class Summary:
                 self._say("label-one-class", label.path, value=most)
             return
         least, count = others[-1]
-        if times > IMBALANCE * count:
+        if times > IMBALANCE * count and self.found.exact:
             self._say("label-imbalanced", label.path, value=most, times=times // count, other=least)
         rare = [value for value, number in seen.counts.items() if number < LEAST_LABELS]
         if rare and self.found.exact and not seen.many:

@@ -141,7 +141,7 @@ _error("value-missing", _GUIDE, "the value is missing and the feature {name!r} h
 _warning("beyond-float32", _INFERRED, "{value!r} is beyond what a 32-bit float holds", "take the value's logarithm")
 _warning("constant", _INFERRED, "all values are equal: the feature says nothing", "leave the feature out")
 _warning("all-missing", _INFERRED, "the feature {name!r} has no values: it is dropped", "leave the feature out")
-_warning("mostly-missing", _INFERRED, "{share} of the values are missing",
+_warning("mostly-missing", _INFERRED, "{share} of the values that were read are missing",
          "see whether the feature is worth it: the model is told the imputed value for all of them")
 _warning("all-different", _GUIDE, "every value is another one: an auto feature is dropped, a category says nothing",
          "leave the feature out, or give it another type")
