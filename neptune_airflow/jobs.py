@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from enum import Enum
 from math import ceil
 from types import MappingProxyType
@@ -234,8 +233,7 @@ KINDS: Mapping[str, JobKind] = {
 }
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One job, as the service described it last; what it did not say is None.
 
     :param kind: the name of its row in `KINDS`.
@@ -286,7 +284,7 @@ class Job:
 
     def as_dict(self) -> dict[str, Any]:
         """Give what is known, as a task returns it and an event carries it."""
-        known = {name: value for name, value in asdict(self).items() if value is not None}
+        known = {name: value for name, value in self._asdict().items() if value is not None}
         alias = KINDS[self.kind].output_name
         if alias and self.output_location:
             known[alias] = self.output_location
@@ -295,11 +293,10 @@ class Job:
     @classmethod
     def from_dict(cls, known: Mapping[str, Any]) -> Job:
         """Undo `as_dict`; keys of other versions of this package are passed over."""
-        return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})
+        return cls(**{name: known[name] for name in cls._fields if name in known})
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try of one task instance, and the ids of the jobs that it and its earlier tries have or would have.
 
     :param try_number: this try, from 1.

@@ -65,6 +65,8 @@ class NeptuneMLTask(BaseOperator):
     """
 
     kind: ClassVar[JobKind]
+    _killed = False
+    _cancels = False
     operator_extra_links = LINKS
     connection_fields: ClassVar[tuple[str, ...]] = (
         "endpoint_url",
@@ -101,8 +103,6 @@ class NeptuneMLTask(BaseOperator):
         self.deferrable = deferrable
         self.waiter_delay = waiter_delay
         self.waiter_max_delay = waiter_max_delay
-        self._killed = False
-        self._cancels = False
         for name in ("waiter_delay", "waiter_max_delay"):
             if not is_templated(getattr(self, name)):
                 self._seconds(name)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -97,10 +96,12 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
 
     def _take(self, given: Mapping[str, Any]) -> None:
         """Keep an operator's own arguments, and refuse at once those that are wrong whatever is rendered."""
+        where, values = self.where, {}
         for each in self.parameters:
-            setattr(self, each.name, given[each.name])
-        fixed = [each for each in self.parameters if not is_templated(getattr(self, each.name))]
-        values = {each.name: check_value(each, getattr(self, each.name), self.where) for each in fixed}
+            value = given[each.name]
+            setattr(self, each.name, value)
+            if not is_templated(value):
+                values[each.name] = check_value(each, value, where)
         if self.wait_timeout is not None and self.wait_timeout <= 0:
             raise NeptuneMLParameterError(
                 f"{self.where}: wait_timeout={self.wait_timeout!r} is not valid: give seconds, more than 0."
@@ -312,7 +313,7 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
             self.log.warning("%s\nThe result has no metrics.", error)
             return job
         self.log.info("Its metrics: %s", json.dumps(metrics, sort_keys=True))
-        return replace(job, metrics=metrics)
+        return job._replace(metrics=metrics)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; where Airflow itself ended it, the job may have ended as well meanwhile."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from neptune_airflow import jobs
@@ -156,7 +155,7 @@ class NeptuneMLCreateEndpointOperator(NeptuneMLJobOperator):
         before = self._sent_before(context, job)
         if before and before == job.configuration and job.phase is Phase.SUCCEEDED:
             reason = f"the update was rolled back: it still serves the configuration {before!r}"
-            job = replace(job, status="RollingBack", failure_reason=job.failure_reason or reason)
+            job = job._replace(status="RollingBack", failure_reason=job.failure_reason or reason)
         return super()._finish(context, job)
 
 

@@ -21,12 +21,10 @@ class JobOwner(NeptuneMLTask):
     :ivar _holding: the id of the job that ends with this task; None while there is none.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._holding: str | None = None
-        self._deferred = False
-        self._farewell: Thread | None = None
-        self._ti: Any = None
+    _holding: str | None = None
+    _deferred = False
+    _farewell: Thread | None = None
+    _ti: Any = None
 
     def on_kill(self) -> None:
         """Let go of the job; Airflow calls this when the task is killed while it runs in a worker."""
