@@ -6,15 +6,23 @@ Exit code 1 when one of them breaks what is promised.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING
 
-from chaos.model.play import Verdict, play
+# Airflow makes its home when it is imported, which is after this.
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="chaos-model-"))
 
+if TYPE_CHECKING:
+    from chaos.model.play import Verdict
+
+#: How many broken schedules are shown in full.
 SHOWN = 3
 
 
@@ -29,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--replay", type=int, metavar="NUMBER", help="play one schedule and print all that happens")
     given = parser.parse_args(arguments)
     if given.replay is not None:
+        from chaos.model.play import play
+
         verdict = play(given.replay)
         print("\n".join([*verdict.trace, "", str(verdict.schedule), "", *(verdict.broken or ["no promise broken"])]))
         return 1 if verdict.broken else 0
@@ -37,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def play_all(numbers: Iterable[int]) -> list[Verdict]:
     """Play schedules on every core."""
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    from chaos.model.play import play
+
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(play, numbers, chunksize=20))
 
 

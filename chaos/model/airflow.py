@@ -41,6 +41,7 @@ class TaskInstance:
     :param make: makes the task for a try, as parsing the DAG file does.
     :param deaths: for each worker process in order, the step at which it dies; None lets it live.
     :param lost_sight: for each worker process in order, whether its reports get lost.
+    :param delivered: to how many workers the executor delivers each try.
     """
 
     airflow: Airflow
@@ -48,6 +49,7 @@ class TaskInstance:
     make: Callable[[int], Any]
     deaths: list[int | None] = field(default_factory=list)
     lost_sight: list[bool] = field(default_factory=list)
+    delivered: int = 1
     map_index: int = -1
     dag_id: str = "neptune"
     run_id: str = "scheduled__2026-11-23"
@@ -129,7 +131,8 @@ class Airflow:
         def start() -> None:
             if (ti.uid, ti.state) == (uid, "scheduled"):
                 ti.state = "queued"
-                self.stage.at(self.stage.draw.uniform(0.1, 2), lambda: self._work(ti, uid))
+                for _ in range(ti.delivered):
+                    self.stage.at(self.stage.draw.uniform(0.1, 2), lambda: self._work(ti, uid))
 
         self.stage.at(self.stage.draw.uniform(0.1, 2), start)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import random
 import time
@@ -24,6 +25,7 @@ from chaos.model.stage import EPOCH, Stage, StuckError, Thread
 from chaos.model.triggerer import Triggerer
 from neptune_airflow.local.kinds import KINDS as LOCAL_KINDS
 from neptune_airflow.local.registry import Job, State, Status
+from neptune_airflow.triggers import neptune_ml as triggers
 
 #: Seconds after the last task has ended in which its job must have been let go of.
 GRACE = 900.0
@@ -94,12 +96,14 @@ class _Scene:
         schedule, airflow = self.schedule, self.airflow
         airflow.service.registry.listeners.append(self._own)
         airflow.succeeded = self._sense
+        airflow.service.runner.awaited = self._awaited
         for number in range(schedule.triggerers):
             airflow.triggerers.append(Triggerer(airflow, f"triggerer {number + 1}"))
         for number in range(schedule.siblings):
             ti = TaskInstance(airflow, "job", schedule.task, map_index=number if schedule.siblings > 1 else -1)
             if number == 0:
                 ti.deaths, ti.lost_sight = list(schedule.deaths), list(schedule.lost_sight)
+                ti.delivered = 2 if schedule.delivered_twice else 1
             airflow.begin(ti)
         for seconds, action in schedule.actions:
             self.stage.at(seconds, partial(self._act, action))
@@ -117,11 +121,18 @@ class _Scene:
         if state.status is Status.WAITING and actor is not None:
             self.owned[job.id] = actor.process.owned()
 
+    def _awaited(self, job_id: str) -> bool:
+        owner = self.owned[job_id].owner
+        return self.schedule.form == "submits only" or any(
+            ti.owner == owner and not ti.over for ti in self.airflow.tasks
+        )
+
     def _sense(self, ti: TaskInstance) -> None:
         """Let a sensor wait for the job of a task that has only submitted it."""
         if self.schedule.form == "submits only" and ti.name == "job" and self.sensed is None:
             job_id = self.sensed = str(ti.xcoms["return_value"]["id"])
-            self.airflow.begin(TaskInstance(self.airflow, "sensor", lambda _: self.schedule.sensor(job_id)))
+            deaths = list(reversed(self.schedule.deaths))
+            self.airflow.begin(TaskInstance(self.airflow, "sensor", lambda _: self.schedule.sensor(job_id), deaths))
 
     def _act(self, action: str) -> None:
         ti = self.airflow.tasks[0]
@@ -228,11 +239,16 @@ def _simulation(stage: Stage, service: Service, airflow: Airflow) -> Iterator[No
         "neptune_airflow.triggers.neptune_ml.NeptuneMLJobTrigger.log": log,
         "sys.unraisablehook": lambda _: None,
     }
+    triggers._hook_of.cache_clear()
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
         for name, replacement in patches.items():
             stack.enter_context(mock.patch(name, replacement, create=name.endswith(".log")))
+        logging.disable()  # what the package says is in the trace; the rest is botocore's
+        stack.callback(logging.disable, logging.NOTSET)
         yield
+        for triggerer in airflow.triggerers:
+            triggerer.forget()
 
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "model", "AWS_SECRET_ACCESS_KEY": "model", "AWS_EC2_METADATA_DISABLED": "true"}

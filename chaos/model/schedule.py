@@ -103,6 +103,7 @@ class Schedule:
     :param siblings: how many task instances the task is mapped to.
     :param deaths: for each worker process in order, the step at which it dies.
     :param lost_sight: for each worker process in order, whether its reports get lost.
+    :param delivered_twice: whether the executor delivers each try to two workers.
     :param actions: what people do, and after how many seconds.
     :param triggerer_events: what befalls triggerers, and after how many seconds.
     :param courses: what becomes of the jobs, in their order.
@@ -125,6 +126,7 @@ class Schedule:
     changes_at: int | None = None
     deaths: tuple[int | None, ...] = ()
     lost_sight: tuple[bool, ...] = ()
+    delivered_twice: bool = False
     actions: tuple[tuple[float, str], ...] = ()
     triggerers: int = 1
     triggerer_events: tuple[tuple[float, str], ...] = ()
@@ -198,6 +200,7 @@ def draw(number: int) -> Schedule:
         changes_at=dice.choice((None, None, None, 2, 3)),
         deaths=tuple(dice.randrange(1, 30) if dice.random() < 0.3 else None for _ in range(4)),
         lost_sight=tuple(dice.random() < 0.08 for _ in range(4)),
+        delivered_twice=dice.random() < 0.1,
         actions=_events(dice, ACTIONS, scale, 0.4),
         triggerers=dice.choice((1, 2)),
         triggerer_events=_events(dice, TRIGGERER_EVENTS, scale, 0.4),

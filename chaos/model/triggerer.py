@@ -107,6 +107,11 @@ class Triggerer:
 
         self._loop.call_soon_threadsafe(end)
 
+    def forget(self) -> None:
+        """Let what was under way when it died be collected without a word."""
+        for task in asyncio.all_tasks(self._loop):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+
     def _report(self) -> None:
         self.reports = not self.process.over
 
