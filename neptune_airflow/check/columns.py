@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any
 
 from neptune_airflow.dataset import Feature, Label
 
 #: Values that are counted one by one; of a column with more, only that they are many is known.
 MOST_COUNTED = 1_000
+#: Hashes by which the different values of a column are counted: exactly up to so many, and beyond to a hundredth.
+KEPT = 1 << 14
+#: Of so many different values among those that there are it is said that every one is another.
+ALMOST_ALL = 0.97
 #: Lengths of lists that are told apart.
 MOST_WIDTHS = 100
 #: The largest number that a 32-bit float holds.
@@ -80,7 +86,8 @@ class Seen:
     :param widths: how many values a field holds.
     :param values: how many single values, and ``words``, how many words in them.
     :param counts: how often each value occurs, as long as there are at most `MOST_COUNTED`; else ``many`` is true.
-    :param smallest: the smallest hashes of the values, from which their number can be told when they are many.
+    :param smallest: the `KEPT` smallest hashes of the values, sorted, from which their number can be told when they are
+        many: a list, or an array where the reader has arrays. None where the counts still say it.
     """
 
     rows: int = 0
@@ -93,7 +100,7 @@ class Seen:
     high: float | None = None
     counts: Counter[str] = field(default_factory=Counter)
     many: bool = False
-    smallest: list[int] = field(default_factory=list)
+    smallest: Any = None
 
     def hit(self, code: str, count: int, row: int) -> None:
         """Note what was found in some rows, ``row`` the first."""
@@ -117,20 +124,26 @@ class Seen:
                 self.widths[width] = self.widths[width].merge(hit) if width in self.widths else hit
         self.low = min((end for end in (self.low, other.low) if end is not None), default=None)
         self.high = max((end for end in (self.high, other.high) if end is not None), default=None)
+        self._count(other)
+
+    def _count(self, other: Seen) -> None:
+        """Add up how often each value occurs, as long as that is told."""
+        if self.many or other.many or self.smallest is not None or len(self.counts) + len(other.counts) > MOST_COUNTED:
+            self.smallest = _smallest(_hashes(self), _hashes(other))
         self.counts.update(other.counts)
         self.many = self.many or other.many or len(self.counts) > MOST_COUNTED
         if self.many:
             self.counts = Counter(dict(self.counts.most_common(MOST_COUNTED)))
-        self.smallest = sorted({*self.smallest, *other.smallest})[:MOST_COUNTED]
 
     @property
     def distinct(self) -> int:
-        """Number of different values; when they are many, what the smallest of their hashes say."""
+        """Number of different values; when they are very many, what the smallest of their hashes say."""
         if not self.many:
             return len(self.counts)
-        if len(self.smallest) < MOST_COUNTED:
-            return max(len(self.counts), len(self.smallest))
-        return min(self.values, max(MOST_COUNTED + 1, int((MOST_COUNTED - 1) * 2.0**64 / max(self.smallest[-1], 1))))
+        if len(self.smallest) < KEPT:
+            return len(self.smallest)
+        found = int((KEPT - 1) * 2.0**64 / int(self.smallest[-1]))
+        return self.values if found >= ALMOST_ALL * self.values else found
 
     def has(self, *codes: str) -> bool:
         """Say whether one of these was found."""
@@ -143,3 +156,22 @@ def together(parts: Iterable[Seen]) -> Seen:
     for part in parts:
         whole.merge(part)
     return whole
+
+
+def _hashes(seen: Seen) -> Any:
+    """Give the smallest hashes of the values that were seen."""
+    if seen.smallest is not None:
+        return seen.smallest
+    digests = (blake2b(value.encode(errors="surrogatepass"), digest_size=8).digest() for value in seen.counts)
+    return sorted(map(int.from_bytes, digests))[:KEPT]
+
+
+def _smallest(one: Any, other: Any) -> Any:
+    """Put the hashes of two parts together."""
+    if not len(one) or not len(other):
+        return one if len(one) else other
+    if isinstance(one, list):
+        return sorted({*one, *other})[:KEPT]
+    from numpy import union1d  # whoever has arrays has it
+
+    return union1d(one, other)[:KEPT]

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from neptune_airflow.check.columns import LARGEST_FLOAT32, LONG_TEXT, MOST_COUNTED, Hit, Need, Seen
+from neptune_airflow.check.columns import KEPT, LARGEST_FLOAT32, LONG_TEXT, MOST_COUNTED, Hit, Need, Seen
 from neptune_airflow.dataset.csvtext import LONGEST_RECORD, Header, Lines, any_records
 from neptune_airflow.dataset.tables import PIECE, Form, parse_dates, parse_numbers
 from neptune_airflow.dataset.values import BOOLEANS
@@ -278,7 +278,7 @@ class Fast:
         if need.numbers:
             self._numbers(seen, parse_numbers(values), values, need, note)
         if need.distinct:
-            self._counts(seen, values, need)
+            self._counts(seen, values)
 
     def _lists(
         self, seen: Seen, values: pl.Series, start: int, need: Need, note: Callable[[str, pl.Series], None]
@@ -321,12 +321,11 @@ class Fast:
             outside = (numbers < need.range[0]) | (numbers > need.range[1])
             note("outside-range", (outside & good).fill_null(value=False))
 
-    def _counts(self, seen: Seen, values: pl.Series, need: Need) -> None:
+    def _counts(self, seen: Seen, values: pl.Series) -> None:
         counts = values.drop_nulls().value_counts(name="n")
         seen.many = len(counts) > MOST_COUNTED
         rows: list[tuple[Any, int]] = counts.top_k(MOST_COUNTED, by="n").rows() if seen.many else counts.rows()
         seen.counts = Counter(dict(rows))
-        if need.words or seen.many:
-            hashes = counts[counts.columns[0]].hash().to_numpy()
-            kept = min(MOST_COUNTED, len(hashes))
-            seen.smallest = np.sort(np.partition(hashes, kept - 1)[:kept]).tolist() if kept else []
+        hashes = counts[counts.columns[0]].hash().to_numpy()
+        kept = min(KEPT, len(hashes))
+        seen.smallest = np.sort(np.partition(hashes, kept - 1)[:kept]) if kept else hashes

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import blake2b
 
-from neptune_airflow.check.columns import LARGEST_FLOAT32, LONG_TEXT, MOST_COUNTED, Hit, Need, Seen
+from neptune_airflow.check.columns import LARGEST_FLOAT32, LONG_TEXT, Hit, Need, Seen
 from neptune_airflow.dataset.csvtext import Header, record_end, records
 from neptune_airflow.dataset.values import BOOLEANS, is_date, number
 
@@ -163,8 +162,6 @@ class Plain:
                 self._look(seen, value, row, need)
         if not need.distinct:
             seen.counts = Counter()
-        elif len(seen.counts) > MOST_COUNTED:
-            seen.many, seen.smallest = True, sorted(map(_hash, seen.counts))[:MOST_COUNTED]
         return seen
 
     def _look(self, seen: Seen, value: str, row: int, need: Need) -> None:
@@ -202,7 +199,3 @@ class Plain:
             seen.hit("beyond-float32", 1, row)
         if need.range and (low < need.range[0] or high > need.range[1]):
             seen.hit("outside-range", 1, row)
-
-
-def _hash(value: str) -> int:
-    return int.from_bytes(blake2b(value.encode(errors="surrogatepass"), digest_size=8).digest())

@@ -55,6 +55,7 @@ NEEDS = [
 ]
 
 
+@settings(deadline=None)
 @given(NUMBERS)
 def test_a_number_is_one_to_both(text: str) -> None:
     found = parse_numbers(pl.Series([text]))[0]
@@ -63,6 +64,7 @@ def test_a_number_is_one_to_both(text: str) -> None:
     assert not finite or number(text) == pytest.approx(found, rel=1e-15)
 
 
+@settings(deadline=None)
 @given(st.one_of(DATES, st.text(string.digits + "-T: Z+/.", max_size=20)))
 def test_what_the_table_takes_for_a_date_is_one(text: str) -> None:
     assert is_date(text) or parse_dates(pl.Series([text])).null_count()
@@ -80,16 +82,25 @@ def test_both_see_the_same(values: list[str | None], need: Need, start: int) -> 
     assert {code: hit.row for code, hit in whole.hits.items() if dates or code != "not-a-date"} == known
 
 
-def test_many_different_values_are_estimated() -> None:
+@pytest.mark.parametrize(("step", "distinct", "tolerance"), [(1_000, 16_000, 0), (5_000, 60_000, 0.025)])
+def test_many_different_values_are_counted(step: int, distinct: int, tolerance: float) -> None:
+    for engine, series in ((Plain(), list), (Fast(), pl.Series)):
+        whole = Seen()
+        for start in range(0, 11 * step, step):
+            texts = [f"v{number}" for number in range(start, start + distinct - 10 * step)]
+            whole.merge(engine.look(series(texts), start, Need(distinct=True)))
+        assert whole.distinct == pytest.approx(distinct, rel=tolerance)
+        assert len(whole.counts) == MOST_COUNTED
+
+
+def test_that_every_value_is_another_one_is_seen_among_very_many() -> None:
     engine, whole = Fast(), Seen()
-    need = Need(distinct=True, words=True)
-    for start in range(0, 100_000, 10_000):
-        whole.merge(engine.look(pl.Series([f"v{n}" for n in range(start // 2, start // 2 + 10_000)]), start, need))
-    assert whole.many
-    assert whole.distinct == pytest.approx(55_000, rel=0.15)
-    assert len(whole.counts) <= MOST_COUNTED
+    for start in range(0, 200_000, 20_000):
+        whole.merge(engine.look(pl.Series([f"v{n}" for n in range(start, start + 20_000)]), start, Need(distinct=True)))
+    assert whole.distinct == whole.values == 200_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("ab", max_size=3), max_size=40), st.lists(st.none() | st.text("abc", max_size=3), max_size=40))
 def test_absent_ids_are_found(known: list[str], asked: list[str | None]) -> None:
     plain, whole = Plain().ids(), Fast().ids()
@@ -158,6 +169,7 @@ def _fast(path: Path, piece: int, data: bytes) -> list[Any]:
     return found
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
 def test_lines_are_counted_in_any_order(data: bytes, places: list[int]) -> None:
     lines = Lines(lambda start, size: data[start : start + min(size, 7)])

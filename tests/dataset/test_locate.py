@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neptune_airflow.dataset import ConfigurationError, parse
@@ -29,6 +29,7 @@ def places(value: Any, path: str = "") -> Any:
         yield from places(inner, here)
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, st.sampled_from([None, 0, 2]), st.booleans())
 def test_what_begins_there_is_the_value(document: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(document, indent=indent, ensure_ascii=ascii_only)
