@@ -339,8 +339,10 @@ def _meaning(error: Exception, doing: str) -> NeptuneMLError:
         return classify(status, said.get("Code", ""), said.get("Message", ""), doing)
     if isinstance(error, _UNREADABLE):
         return NeptuneMLUnavailableError(f"Could not {doing}: the answer cannot be read ({redact(repr(error), 500)})")
-    # Why a proxy could not be used, botocore keeps to itself.
-    why = f" ({error.kwargs['error']})" if isinstance(error, boto.ProxyConnectionError) else ""
+    # What a proxy answered, botocore keeps to itself; urllib3 and aiohttp say it each in their own way.
+    proxy = str(error.kwargs["error"]) if isinstance(error, boto.ProxyConnectionError) else ""
+    refused = re.search(r"(?:^|failed: )([45]\d\d)\b", proxy)
+    why = f" (HTTP {refused[1]})" if refused else ""
     text = with_remedies(f"Could not {doing}: {error}{why}")
     # A handshake that was cut off is weather; a certificate that is not trusted stays so.
     if re.search(_NOT_TRUSTED, text):
