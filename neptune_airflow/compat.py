@@ -17,6 +17,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
+    AirflowRuntimeError,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferralError,
@@ -169,6 +170,7 @@ __all__ = [
     "TRIGGER_TIMEOUT",
     "AirflowException",
     "AirflowFailException",
+    "AirflowRuntimeError",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseOperator",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from neptune_airflow.compat import TaskDeferred, task_state
+from neptune_airflow.compat import AirflowRuntimeError, TaskDeferred, task_state
 from neptune_airflow.letting_go import ENDED, GOES_ON, LAST_SECONDS, PATIENCE, Farewell, outlives
 from neptune_airflow.task import NeptuneMLTask
 
@@ -44,11 +44,12 @@ class JobOwner(NeptuneMLTask):
         except TaskDeferred:
             self._deferred = True
             raise
-        except BaseException:
+        except BaseException as error:
             if self._farewell:
                 self._farewell.join()
-            # After a farewell, too: the job may have come to be meanwhile.
-            if self._killed:
+            # After a farewell, too: the job may have come to be meanwhile. And an API server that could not take what
+            # this task had to tell is no reason to end the job, if another try is to find it.
+            if self._killed or isinstance(error, AirflowRuntimeError):
                 self._let_go_unless_it_goes_on()
             else:
                 self._let_go()
@@ -66,7 +67,7 @@ class JobOwner(NeptuneMLTask):
             self._check_killed()
 
     def _let_go_unless_it_goes_on(self) -> None:
-        """Cancel the job of a killed worker, unless another try is to find it.
+        """Cancel the job of a worker that was killed or could not report, unless another try is to find it.
 
         Airflow kills a worker whose task was ended, and as well one that it has lost sight of: then it tries again, and
         that try may have adopted the job already.

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
-from neptune_airflow.compat import TaskDeferred
+from neptune_airflow.compat import AirflowRuntimeError, TaskDeferred
 from neptune_airflow.errors import NeptuneMLJobFailedError, NeptuneMLKilledError
 from neptune_airflow.local.server import LocalNeptune
 from tests.provider.worker import Run
@@ -79,6 +81,30 @@ def test_killed_job_is_left_to_who_takes_it_up(
     killed(process("wait", waiter_delay=600, retries=retries), jobs)
     assert len({call["id"] for call in jobs(CANCELS)}) == cancels
     if not cancels:
+        play.client("neptunedata").cancel_ml_data_processing_job(id=jobs()[0]["id"])
+
+
+@pytest.mark.parametrize(("retries", "cancels"), [(1, 0), (0, 1)])
+def test_api_server_that_is_away_ends_no_job_that_another_try_finds(
+    play: LocalNeptune, process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, retries: int, cancels: int
+) -> None:
+    run = process("wait", deferrable=True, retries=retries)
+    away = AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise away
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.task, "_announce", fail)
+        patch.setattr("neptune_airflow.operators.owner.task_state", fail)
+        with pytest.raises(AirflowRuntimeError):
+            run.execute()
+
+    assert len(jobs(CANCELS)) == cancels
+    if not cancels:
+        run.next_try()
+        assert run.deferred().trigger.job_id == jobs()[0]["id"]
+        assert len(jobs()) == 1
         play.client("neptunedata").cancel_ml_data_processing_job(id=jobs()[0]["id"])
 
 
