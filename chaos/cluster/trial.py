@@ -25,7 +25,7 @@ SECONDS = 300.0
 #: The most tries of a task whose jobs are told apart from those of others.
 MOST_TRIES = 20
 #: Seconds for what an end brings about: a cancellation, and the job's own end.
-AFTERMATH = 30.0
+AFTERMATH = 60.0
 
 T = TypeVar("T")
 _gates = itertools.count(1)
@@ -191,10 +191,14 @@ class Trial:
             jobs.open()
 
     def finish(self) -> list[str]:
-        """Open every gate, wait until every run has ended, and give the broken promises."""
+        """Let what was done take its effect, then open every gate, and give the promises that are broken in the end."""
+        self._settle()
         self.open()
         for jobs in self.runs:
             jobs.wait_for(*ENDED)
+        return self._settle()
+
+    def _settle(self) -> list[str]:
         deadline = time.monotonic() + AFTERMATH
         while (broken := self.broken()) and time.monotonic() < deadline:
             time.sleep(1)
