@@ -156,12 +156,19 @@ FAULTS: Mapping[str, Fault] = {
         arrange=_hold_first_start,
     ),
     "resets": Fault("connections reset", _outage(RESET), lasts=True),
+    "resets-last": Fault("connections reset, at the last try", _outage(RESET), lasts=True, retries=0),
     "500s": Fault("500s", _outage(FAILING), lasts=True),
     "throttling": Fault("throttling", _outage(THROTTLED), lasts=True),
     "expired": Fault("expired credentials", _outage(EXPIRED), lasts=True),
     "page": Fault("a proxy's page, once, for an answer", _once(PAGE)),
     "trigger-crash": Fault(
         "trigger crashes", _while_watched(lambda play: play.airflow.crash_trigger()), fits=_deferred
+    ),
+    "trigger-crash-last": Fault(
+        "trigger crashes, at the last try",
+        _while_watched(lambda play: play.airflow.crash_trigger()),
+        retries=0,
+        fits=_deferred,
     ),
     "triggerer-killed": Fault(
         "triggerer killed", _while_watched(lambda play: play.airflow.kill_triggerer()), fits=_deferred
