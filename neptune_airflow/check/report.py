@@ -10,6 +10,8 @@ from neptune_airflow.dataset import Finding, Severity
 
 #: Bytes of JSON that `Report.as_dict` keeps to: what an XCom takes in every back end.
 LARGEST = 48_000
+#: A dict with so few more entries than are kept is kept whole: it is a record and no list.
+FEW = 14
 
 
 @dataclass
@@ -88,7 +90,3 @@ def _first(value: Any, most: int, top: bool = True) -> Any:
         kept_items = {key: _first(item, most, top=False) for key, item in list(value.items())[:room]}
         return kept_items | ({"left_out": len(value) - room} if len(value) > room else {})
     return value
-
-
-#: A dict with so few more entries than are kept is kept whole: it is a record and no list.
-FEW = 14

@@ -1,4 +1,7 @@
-"""A neptune-export on S3: its training-data configuration, parsed and checked. Pure Python, no tables."""
+"""A neptune-export: its training-data configuration, the form of its files, and the table of all that is checked.
+
+Pure Python, but for `tables`, which needs polars and is imported only by who reads everything.
+"""
 
 from __future__ import annotations
 
