@@ -28,6 +28,8 @@ DATABASE_USER = "postgres"
 POSTGRES = Path("/usr/lib/postgresql")
 REDIS = Path("/usr/bin/redis-server")
 PACKAGES = {"postgresql": lambda: any(POSTGRES.glob("*/bin/postgres")), "redis-server": REDIS.exists}
+#: How long Airflow waits for an answer of the service: less than what hangs, more than it takes to find who is held.
+READ_SECONDS = 15
 WORKERS = ("worker-1", "worker-2")
 SECOND_TRIGGERER = "triggerer-2"
 
@@ -128,7 +130,7 @@ class Cluster(Stack):
         settings = {
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self._start_database(),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.reports.url}/execution/",
-            "AIRFLOW_CONN_AWS_DEFAULT": connection(self.neptune.url, connect_timeout=3, read_timeout=5),
+            "AIRFLOW_CONN_AWS_DEFAULT": connection(self.neptune.url, connect_timeout=3, read_timeout=READ_SECONDS),
         }
         if not self.celery:
             return settings

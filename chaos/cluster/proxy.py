@@ -39,6 +39,8 @@ REFUSALS: Mapping[str, Refusal] = {
 #: What may happen to a request: the connection ends before or after its work was done, is reset once it was done,
 #: the request is late, or is never answered; or it is refused unread.
 EFFECTS = ("drop_before", "drop_after", "reset", "delay", "hang", *REFUSALS)
+#: How much longer than the longest delay an answer hangs that never comes.
+HANG = 8
 # Of one connection, and not the work of a proxy.
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host", "content-length"}
 _RESET = struct.pack("ii", 1, 0)
@@ -118,7 +120,7 @@ class Proxy:
         """Spoil a share of the requests.
 
         :param rates: how many of a hundred, by effect; together at most 100.
-        :param slowness: the longest delay in seconds; what hangs does so three times as long.
+        :param slowness: the longest delay in seconds; what hangs does so `HANG` times as long.
         :raises ValueError: for an effect that there is not, or more than there are requests.
         """
         if unknown := set(rates) - set(EFFECTS):
@@ -197,7 +199,7 @@ class Proxy:
             return _cut(request, reset=True)
         await self._wait_in_trap(seen, after=True)
         if effect == "hang":
-            await asyncio.sleep(3 * self._slowness)
+            await asyncio.sleep(HANG * self._slowness)
         return _cut(request, reset=effect == "reset") if effect in ("drop_after", "reset", "hang") else answer
 
     def _effect(self, seen: Seen) -> str:

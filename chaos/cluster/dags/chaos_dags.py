@@ -49,7 +49,7 @@ for mode, pause in PAUSES.items():
 
 once = JOB | {"input_data_s3_location": SOURCE, "deferrable": True, "retries": 0}
 
-with DAG("timed_out_run", dagrun_timeout=timedelta(seconds=30), **RUN):
+with DAG("timed_out_run", dagrun_timeout=timedelta(seconds=60), **RUN):
     NeptuneMLDataProcessingOperator(**once)
 
 with DAG("timed_out_wait", **RUN):
