@@ -238,18 +238,27 @@ class Airflow:
     def _end(self, ti: TaskInstance, state: str) -> None:
         self.stage.note("somebody", f"marks {ti.owner}, which is {ti.state}, as {state}")
         ti.asked = ti.asked or moment(self.stage.now)
-        if ti.state == "deferred" and ti.row and ti.row.triggerer is None:
-            ti.lost = "ended between the deferral and the triggerer's taking it up"
+        ti.lost = ti.lost or self._unheard_of(ti)
         was = ti.state
         self._set(ti, state)
         if ti.row:
             ti.row.drop()
         if was in ("running", "restarting"):
             self._tell_worker(ti)
-        elif was == "up_for_retry":
-            ti.lost = ti.lost or "ended between two tries"
-        elif was in ("scheduled", "queued"):
-            ti.lost = ti.lost or "ended before its worker had begun"
+
+    def _unheard_of(self, ti: TaskInstance) -> str:
+        """Say why nothing of a task is there to be told of its end; empty where something is."""
+        if ti.state == "deferred" and ti.row and ti.row.triggerer is None:
+            return "ended between the deferral and the triggerer's taking it up"
+        if ti.state == "deferred" and ti.row and ti.row.triggerer and ti.row.triggerer.process.over:
+            return "ended while no triggerer had its trigger"
+        if ti.state in ("running", "restarting") and ti.worker and ti.worker.over:
+            return "ended after its worker had been killed"
+        return {
+            "up_for_retry": "ended between two tries",
+            "scheduled": "ended before its worker had begun",
+            "queued": "ended before its worker had begun",
+        }.get(ti.state or "", "")
 
     def _tell_worker(self, ti: TaskInstance) -> None:
         worker = ti.worker
@@ -260,14 +269,18 @@ class Airflow:
         """Let a worker's supervisor end it: by a signal, and five seconds later for good."""
         if worker.over:
             return
-        if self.service.away:
-            ti.lost = ti.lost or "ended in a worker while the service was away"
         if worker.on_kill is None:  # it has no handler for signals yet
             worker.kill()
             return
         worker.signal = worker.on_kill
         self.stage.wake(worker.main)
-        self.stage.at(LAST_SECONDS, worker.kill)
+        self.stage.at(LAST_SECONDS, partial(self._kill, ti, worker))
+
+    def _kill(self, ti: TaskInstance, worker: Process) -> None:
+        """End a worker for good that has not ended by itself, for which only the weather is an excuse."""
+        if not worker.over and (self.service.away or self.service.weather.chance):
+            ti.lost = ti.lost or "ended in a worker while the service did not answer"
+        worker.kill()
 
     def state_of(self, asked_by: Any) -> str | None:
         """Answer a process that asks for a task's state."""
@@ -412,11 +425,11 @@ class Work:
         ti, stage, airflow = self.ti, self.airflow.stage, self.airflow
         if not self.began or ti.uid != self.uid:
             return
+        if ti.state in ENDED and self.process.fell:
+            ti.lost = ti.lost or "ended as its worker was killed"
         if ti.state == "restarting":
-            stage.at(
-                stage.draw.uniform(0.1, airflow.lingers),
-                lambda: airflow._next_try(ti) if ti.state == "restarting" else None,
-            )
+            delay = stage.draw.uniform(0.1, airflow.lingers)
+            stage.at(delay, partial(airflow._next_try_if, ti, self.uid, "restarting"))
         elif ti.state == "running" and ti.worker is self.process:
             # The supervisor reports at once, if it is still there; otherwise the scheduler misses the heartbeats.
             notices = LOST_SIGHT if self.unseen or stage.draw.random() < 0.3 else 0.5

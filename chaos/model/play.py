@@ -89,6 +89,7 @@ class _Scene:
     def __init__(self, schedule: Schedule, stage: Stage, airflow: Airflow) -> None:
         self.schedule, self.stage, self.airflow = schedule, stage, airflow
         self.owned: dict[str, Owned] = {}
+        self.unknown: set[str] = set()
         self.sensed: str | None = None
 
     def begin(self) -> None:
@@ -119,7 +120,11 @@ class _Scene:
         """Note whose a job is: that of the worker that has submitted it."""
         actor = self.stage.actor
         if state.status is Status.WAITING and actor is not None:
-            self.owned[job.id] = actor.process.owned()
+            whose = actor.process.owned()
+            # An export whose id was not kept before the next one began: nobody could know of it.
+            kept = {each for ti in self.airflow.tasks for each in ti.store.kept}
+            self.unknown |= {each for each, other in self.owned.items() if other.owner == whose.owner} - kept
+            self.owned[job.id] = whose
 
     def _awaited(self, job_id: str) -> bool:
         owner = self.owned[job_id].owner
@@ -162,23 +167,25 @@ class _Scene:
         ]
 
     def _owner(self, job_id: str) -> Owned | None:
-        exports = self.schedule.kind == "export"
-        if job_id == EARLIER or (exports and not any(job_id in ti.store.kept for ti in self.airflow.tasks)):
-            return None  # nobody could know the id that the service has picked: its answer has not arrived
+        exported = self.schedule.kind == "export"
+        kept = any(job_id in ti.store.kept for ti in self.airflow.tasks)
+        if job_id == EARLIER or (exported and (not kept or job_id in self.unknown)):
+            return None
         return self.owned.get(job_id, Owned("nobody"))
 
     def _end(self, ti: TaskInstance) -> End:
         if LOST_EXPORT in ti.failure:
             ti.lost = "the answer to an export's submission was lost"
+        if ti.store.late:
+            ti.lost = "an export's id was kept by a worker that Airflow had lost sight of"
         keeps = not self.schedule.cancel_on_kill or self.schedule.form == "submits only" or bool(ti.lost)
         timed_out = ti.failure.startswith(("AirflowTaskTimeout", "NeptuneMLTimeoutError"))
         return End(ti.state or "none", not ti.over, ti.asked, keeps, ti.marked or timed_out)
 
     def _sensed(self, ti: TaskInstance) -> Iterator[str]:
         """A sensor succeeds if its job does, and fails otherwise, unless it has lost its patience or its worker."""
-        kind = self.airflow.service.kind_of(self.sensed)
-        job = self.airflow.service.registry.find(kind, self.sensed or "")
-        succeeded = job is not None and job.state.status is Status.COMPLETED
+        statuses = self.airflow.service.history()["statuses"]
+        succeeded = any(entry["id"] == self.sensed and entry["status"] == "completed" for entry in statuses)
         excused = "SensorTimeout" in ti.failure or bool(ti.lost)
         if ti.state == "success" and not succeeded:
             yield f"the sensor has succeeded, its job {self.sensed} has not"

@@ -193,10 +193,6 @@ class Service:
     def _noted(self, job: Job, state: State) -> None:
         self.stage.note("service", f"{job.kind.name} {job.id} {state.status.value} {state.reason or ''}".rstrip())
 
-    def kind_of(self, job_id: str | None) -> str:
-        """Give the kind of a job that was accepted."""
-        return next((entry["kind"] for entry in self.history()["statuses"] if entry["id"] == job_id), "")
-
     def history(self) -> dict[str, Any]:
         """Give the ledger."""
         return self.ledger.history()

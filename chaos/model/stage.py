@@ -41,12 +41,14 @@ class Process:
 
     :param name: how a trace calls it.
     :param dies_at: the number of the step at which it is killed; None lets it live.
+    :ivar fell: whether that has come.
     """
 
     def __init__(self, stage: Stage, name: str, dies_at: int | None = None) -> None:
         self.stage = stage
         self.name = name
         self.alive = True
+        self.fell = False
         self.steps = 0
         self.dies_at = dies_at
         self.on_kill: Callable[[], None] | None = None
@@ -224,6 +226,7 @@ class Stage:
         self.check()
         process.steps += 1
         if process.dies_at == process.steps:
+            process.fell = True
             process.kill()
             raise DiedError
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 #: How the triggerer cancels a trigger whose row has gone, and seconds that ``on_kill`` then has.
 USER_ACTION = "__airflow_user_action__"
 ON_KILL_TIMEOUT = 30.0
+#: The longest that a trigger takes to let go of its job, in seconds.
+FAREWELL = 400.0
 #: Seconds without a report after which a triggerer's triggers are another's.
 HEARD_FOR = 30.0
 
@@ -60,6 +62,7 @@ class Triggerer:
         self.process.when_dead = self._died
         self.reports = True
         self._running: dict[Row, asyncio.Task[None]] = {}
+        self._told: list[tuple[float, Row]] = []
         self._loop = Loop(self.stage, self.process)
         self.stage.spawn(self.process, self._run)
 
@@ -85,6 +88,7 @@ class Triggerer:
 
     def let_go(self, row: Row) -> None:
         """Cancel a trigger that this triggerer has no longer: within a second, as if a person had ended the task."""
+        self._told.append((self.stage.now, row))
         self.stage.at(self.stage.draw.uniform(0.1, 1.0), partial(self._loop.call_soon_threadsafe, self._cancel, row))
 
     def lose(self) -> None:
@@ -124,6 +128,9 @@ class Triggerer:
     def _died(self) -> None:
         """Let others notice: its rows move once it has not reported for a while, and another one is started."""
         self.reports = False
+        for told, row in self._told:
+            if row.gone and told > self.stage.now - FAREWELL:
+                row.ti.lost = row.ti.lost or "ended as its triggerer ended"
         for row in self._rows:
             self.stage.at(HEARD_FOR, partial(self._move, row))
         if all(other.process.over for other in self.airflow.triggerers):

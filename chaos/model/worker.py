@@ -15,6 +15,7 @@ class Store(dict[str, Any]):
 
     :ivar reach: what a call of it takes.
     :ivar kept: every job id that was kept in it.
+    :ivar late: whether an earlier try has kept something after a later one.
     """
 
     reach: Callable[[], None] = staticmethod(lambda: None)
@@ -22,12 +23,18 @@ class Store(dict[str, Any]):
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[str] = []
+        self.late = False
 
     def set(self, key: str, value: Any) -> None:
         """Keep a JSON value."""
         self.reach()
+        self.late = self.late or value["try"] < self.get_now(key).get("try", 0)
         self[key] = json.loads(json.dumps(value))
         self.kept.append(value["id"])
+
+    def get_now(self, key: str) -> dict[str, Any]:
+        """Read one, as the database has it."""
+        return dict(super().get(key, {}))
 
     def get(self, key: str, default: Any = None) -> Any:
         """Read one."""
