@@ -80,7 +80,7 @@ bench: $(INSTALLED) ## run the benchmarks, a few minutes
 	@for benchmark in $(BENCHMARKS); do echo "$$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
 bench-triggerer: $(BENCH_INSTALLED) ## measure waiting jobs beside the amazon provider's, an hour (ARGS='--clients ours')
-	@$(BENCH_VENV)/bin/python benchmarks/triggerer.py $(ARGS)
+	@$(BENCH_VENV)/bin/python -m benchmarks.triggerer $(ARGS)
 
 bench-real-triggerer: $(INSTALLED) ## let 1,000 tasks wait in a real triggerer, 15 minutes (ARGS='--tasks 100')
 	@$(BIN)/python -m benchmarks.real_triggerer $(ARGS)

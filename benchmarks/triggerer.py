@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from triggerer_programs.figures import Figures
+from benchmarks.triggerer_programs.figures import Figures
 
 HERE = Path(__file__).parent / "triggerer_programs"
 #: Seconds between two polls by the number of jobs: few enough that the service in Python keeps up.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
-CONNECTIONS, CALLS, ASKED, ROLES, DONE = range(5)
+CONNECTIONS, CALLS, ASKED, ROLES, DONE, STARTED, MUST_START = range(7)
 _HEAD = 8
 
 

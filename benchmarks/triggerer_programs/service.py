@@ -1,4 +1,4 @@
-"""A service as quick as Python makes it: it describes data processing jobs, and gives the credentials of a role.
+"""A service as quick as Python makes it: it starts and describes data processing jobs, and gives a role's credentials.
 
 ``python service.py FIGURES`` prints its address, and ends when its input does.
 """
@@ -10,13 +10,15 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
-from figures import CONNECTIONS, DONE, ROLES, Figures
+from figures import CONNECTIONS, DONE, MUST_START, ROLES, STARTED, Figures
 
 JOB = re.compile(rb"GET /ml/dataprocessing/job-(\d+)")
+START = re.compile(rb'"id": *"(job-\d+)"')
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 DESCRIBED = (
-    '{"status": "%s", "id": "x", "processingJob": {"name": "n", "status": "%s", '
+    '{"status": "%s", "processingJob": {"name": "n", "status": "%s", '
     '"arn": "arn:aws:sagemaker:us-east-1:123456789012:processing-job/n", "outputLocation": "s3://bucket/processed"}}'
 )
 ASSUMED = (
@@ -26,11 +28,12 @@ ASSUMED = (
 )
 
 
-def answer(body: str, kind: str) -> bytes:
-    return f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+def answer(body: str, kind: str = "application/json", status: str = "200 OK") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-RUNNING, COMPLETED = (answer(DESCRIBED % (word, word), "application/json") for word in ("InProgress", "Completed"))
+RUNNING, COMPLETED = (answer(DESCRIBED % (word, word)) for word in ("InProgress", "Completed"))
+UNKNOWN = answer('{"code": "MLResourceNotFoundException", "detailedMessage": "no such job"}', status="404 Not Found")
 CREDENTIALS = answer(ASSUMED, "text/xml")
 
 
@@ -40,6 +43,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, figures: Figures) -> None:
         self.figures = figures
         self.data = b""
+
+    started: ClassVar[set[bytes]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -52,13 +57,20 @@ class Connection(asyncio.Protocol):
             length = int(found[1]) if (found := LENGTH.search(head)) else 0
             if len(rest) < length:
                 return
-            self.data = rest[length:]
-            self.transport.write(self.say(head))  # type: ignore[attr-defined]
+            body, self.data = rest[:length], rest[length:]
+            self.transport.write(self.say(head, body))  # type: ignore[attr-defined]
 
-    def say(self, head: bytes) -> bytes:
-        if not (job := JOB.match(head)):
+    def say(self, head: bytes, body: bytes) -> bytes:
+        if start := START.search(body):
+            self.started.add(start[1])
+            self.figures[STARTED] += 1
+            return answer(f'{{"id": "{start[1].decode()}"}}')
+        if b"Action=AssumeRole" in body:
             self.figures[ROLES] += 1
             return CREDENTIALS
+        job = JOB.match(head)
+        if not job or (self.figures[MUST_START] and b"job-" + job[1] not in self.started):
+            return UNKNOWN
         self.figures.answer(int(job[1]), time.monotonic())
         return COMPLETED if self.figures[DONE] else RUNNING
 
