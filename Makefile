@@ -53,7 +53,8 @@ $(CHAOS_INSTALLED): $(INSTALLED)
 		--constraint $(CONSTRAINTS) --group chaos
 	@touch $@
 
-chaos: $(CHAOS_INSTALLED) ## kill the parts of real Airflows while jobs wait, about 15 minutes (ARGS='--executor celery')
+chaos: $(CHAOS_INSTALLED) ## 10,000 simulated schedules, then kill the parts of real Airflows while jobs wait (ARGS='--executor celery')
+	@$(BIN)/python -m chaos.model --count 10000
 	@missing=$$($(BIN)/python -m chaos.cluster --packages); \
 		test -z "$$missing" || test "$$(id -u)" != 0 || apt-get install --yes --no-install-recommends $$missing
 	@$(BIN)/python -m chaos.cluster $(ARGS)
