@@ -156,6 +156,8 @@ def run(tasks: int, steady: float, parallel: int, folder: Path) -> tuple[list[Ph
             "AIRFLOW__CORE__MAX_MAP_LENGTH": str(tasks),
             "AIRFLOW__TRIGGERER__CAPACITY": str(tasks + 1),
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": str(HEARTBEAT),
+            # On a busy machine, Airflow's API server takes longer than the usual 5 seconds.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         }
         with Stack(folder / "airflow", HERE / "dags", settings=settings) as stack:
             stack.wait_for(lambda: stack.api.has_dag("waiting_jobs") and stack.api.has_dag("timer"), "the DAGs", 600)
