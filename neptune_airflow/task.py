@@ -264,14 +264,17 @@ class NeptuneMLTask(BaseOperator):
 
     def _push_links(self, context: Context, job: Job) -> None:
         """Store the links' URLs now, so that they work while the job runs."""
-        known = urls(job, self.hook.signing_region)
-        for key, url in known.items():
+        for key, url in self._urls(job).items():
             context["ti"].xcom_push(key=key, value=url)
+
+    def _urls(self, job: Job) -> dict[str, str]:
+        # An ARN names the region, and then a task whose wait is over needs no hook, nor boto3.
+        return urls(job, None if job.arn else self.hook.signing_region)
 
     def _failure(self, job: Job) -> NeptuneMLJobFailedError:
         """Say why a job failed: the service's reason, the end of its log, where to read on, and what to do."""
         lines = self.hook.log_tail(job)
-        log_url = next((url for key, url in urls(job, self.hook.signing_region).items() if "Log" in key), None)
+        log_url = next((url for key, url in self._urls(job).items() if "Log" in key), None)
         said = [
             f"The {self.kind.title} {job.id!r} is {job.status}: {job.failure_reason or 'no reason was given'}",
             *(["The end of its log:", *(f"  {line}" for line in lines)] if lines else []),
