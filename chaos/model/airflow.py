@@ -142,6 +142,7 @@ class Airflow:
         process = Process(self.stage, f"worker {ti.owner} #{uid}", dies_at)
         number = ti.try_number
         process.owned = lambda: Owned(ti.owner, ti.attempt_of(number))
+        process.gave_up = partial(self._unanswered, ti)
         work = Work(self, ti, uid, process)
         process.when_dead = work.ended
         self.stage.spawn(process, work.run)
@@ -279,8 +280,11 @@ class Airflow:
     def _kill(self, ti: TaskInstance, worker: Process) -> None:
         """End a worker for good that has not ended by itself, for which only the weather is an excuse."""
         if not worker.over and (self.service.away or self.service.weather.chance):
-            ti.lost = ti.lost or "ended in a worker while the service did not answer"
+            self._unanswered(ti)
         worker.kill()
+
+    def _unanswered(self, ti: TaskInstance) -> None:
+        ti.lost = ti.lost or "ended in a worker while the service did not answer"
 
     def state_of(self, asked_by: Any) -> str | None:
         """Answer a process that asks for a task's state."""

@@ -216,6 +216,8 @@ class _Log:
 
     def info(self, text: str, *values: Any, **_: Any) -> None:
         self._stage.say("  " + (text % values if values else text).replace("\n", " | "))
+        if "could not be cancelled" in text and self._stage.actor:
+            self._stage.actor.process.gave_up()
 
     warning = error = exception = debug = info
 

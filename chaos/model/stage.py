@@ -58,6 +58,7 @@ class Process:
         self.actors: list[Actor] = []
         self.when_dead: Callable[[], None] = lambda: None
         self.owned: Callable[[], Any] = lambda: None
+        self.gave_up: Callable[[], None] = lambda: None
 
     def kill(self) -> None:
         """Kill it as SIGKILL does."""
