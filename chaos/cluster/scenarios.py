@@ -133,7 +133,7 @@ def api_server_dies(trial: Trial) -> None:
     runs = [trial.start("deferred", 10), trial.start("in_a_worker", 2)]
     for jobs in runs:
         jobs.submitted()
-    trial.start("deferred", 4)
+    trial.start("in_a_worker", 4)
     trial.kill("api-server")
     time.sleep(API_SECONDS)
     trial.restart("api-server")
