@@ -83,7 +83,7 @@ bench: $(INSTALLED) ## run the benchmarks, a few minutes
 bench-triggerer: $(BENCH_INSTALLED) ## measure waiting jobs beside the amazon provider's, an hour (ARGS='--clients ours')
 	@$(BENCH_VENV)/bin/python -m benchmarks.triggerer $(ARGS)
 
-bench-real-triggerer: $(INSTALLED) ## let 1,000 tasks wait in a real triggerer, 15 minutes (ARGS='--tasks 100')
+bench-real-triggerer: $(INSTALLED) ## let 1,000 tasks wait in a real triggerer, 45 minutes (ARGS='--tasks 100')
 	@$(BIN)/python -m benchmarks.real_triggerer $(ARGS)
 
 clean: ## remove all that was made here, .venv too
