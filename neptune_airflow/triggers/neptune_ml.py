@@ -101,17 +101,21 @@ class NeptuneMLJobTrigger(BaseTrigger):
         if not self.cancel_on_kill:
             self.log.info("The task was ended; job %r goes on (cancel_on_kill=False).", self.job_id)
             return
+        # Airflow gives this half a minute, and then cancels it. A failover takes longer, and on a busy machine so does
+        # a triggerer's first answer about a task: its supervisor makes an API of its own for it.
+        farewell = asyncio.ensure_future(self._let_go())
+        _FAREWELLS.add(farewell)
+        farewell.add_done_callback(_FAREWELLS.discard)
+        await asyncio.shield(farewell)
+
+    async def _let_go(self) -> None:
         state = await in_thread(partial(task_state, self.task_instance))
         kind = KINDS[self.kind]
         # A cleared task is scheduled as well, and its next try cancels the job; but that may be hours away.
         if outlives(kind, state, GOES_ON if kind.removal else ("deferred", "running")):
             self.log.info("For Airflow, the task is %s: job %r is left to whoever waits for it.", state, self.job_id)
             return
-        # Airflow gives this half a minute, and then cancels it; a failover takes longer.
-        farewell = asyncio.ensure_future(Farewell(self._hook, kind, self.job_id, self.log).bid_on_loop(in_thread))
-        _FAREWELLS.add(farewell)
-        farewell.add_done_callback(_FAREWELLS.discard)
-        await asyncio.shield(farewell)
+        await Farewell(self._hook, kind, self.job_id, self.log).bid_on_loop(in_thread)
 
     async def _outcome(self) -> dict[str, Any]:
         """Wait, and put whatever comes of it into an event: a trigger that raises costs the task a retry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -17,7 +18,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 from neptune_airflow.compat import AirflowRuntimeError, TaskDeferred
 from neptune_airflow.errors import NeptuneMLJobFailedError, NeptuneMLKilledError
 from neptune_airflow.local.server import LocalNeptune
-from tests.provider.worker import Run
+from tests.provider.worker import Run, revived
 
 Jobs = Callable[..., list[dict[str, Any]]]
 Make = Callable[..., Run]
@@ -141,6 +142,25 @@ def test_task_that_was_ended_while_it_submitted_does_not_defer(
     with pytest.raises(NeptuneMLKilledError):
         process("wait", deferrable=True).execute()
     assert len(jobs(CANCELS)) == 1
+
+
+def test_a_trigger_that_airflow_gives_too_little_time_lets_go_all_the_same(
+    process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow waits half a minute for ``on_kill``; its own first answer about a task may take longer."""
+    trigger = revived(process("wait", deferrable=True).deferred().trigger)
+    trigger.task_instance = None
+    answer = threading.Event()
+    monkeypatch.setattr("neptune_airflow.triggers.neptune_ml.task_state", lambda _: answer.wait(30) and "failed")
+
+    async def give_up_and_go_on() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(trigger.on_kill(), 0.01)
+        answer.set()
+        while not jobs(CANCELS):
+            await asyncio.sleep(0.01)
+
+    asyncio.run(give_up_and_go_on())
 
 
 def test_endpoint_that_another_try_has_made_survives_a_worker_that_was_lost(
