@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import os
@@ -15,7 +16,7 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 
 from chaos.invariants import End, Owned, violations
 from chaos.model.airflow import Airflow, TaskInstance
@@ -238,7 +239,8 @@ def _simulation(stage: Stage, service: Service, airflow: Airflow) -> Iterator[No
         "airflow.sdk.bases.sensor.timezone.utcnow": lambda: datetime.fromtimestamp(EPOCH + stage.now, UTC),
         "botocore.httpsession.URLLib3Session.send": service.send,
         "neptune_airflow.hooks.asynchronous.AsyncSession.send": service.send_asynchronously,
-        "botocore.loaders.JSONFileLoader.load_file": _load,
+        "botocore.loaders.JSONFileLoader.load_file": lambda _, path: _load_file(path),
+        "botocore.loaders.Loader.list_available_services": lambda _, type_name: _list_services(type_name),
         "neptune_airflow.local.ledger._now": lambda: moment(stage.now),
         "neptune_airflow.operators.owner.Thread": Thread,
         "neptune_airflow.operators.owner.task_state": airflow.state_of,
@@ -261,12 +263,6 @@ def _simulation(stage: Stage, service: Service, airflow: Airflow) -> Iterator[No
 
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "model", "AWS_SECRET_ACCESS_KEY": "model", "AWS_EC2_METADATA_DISABLED": "true"}
-_real_load = JSONFileLoader.load_file
-_loaded: dict[str, Any] = {}
-
-
-def _load(loader: JSONFileLoader, path: str) -> Any:
-    """Read each of botocore's files once for all schedules: each new worker would read them all again."""
-    if path not in _loaded:
-        _loaded[path] = _real_load(loader, path)
-    return _loaded[path]
+# A new worker has a new session of botocore's, which would read all of botocore's files again.
+_load_file = functools.cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
+_list_services = functools.cache(partial(Loader.list_available_services, Loader()))
