@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from botocore import exceptions as boto
@@ -88,16 +89,13 @@ class Sky(Cloud):
     def __init__(self) -> None:
         self.region = "us-east-1"
         self.cluster_role = True
+        self.instance_types = cache(lambda _: frozenset({"ml.r5.2xlarge", "ml.m5.2xlarge"}))
 
     def bucket_exists(self, bucket: str) -> bool:
         return bool(bucket)
 
     def role_exists(self, arn: Any) -> bool:
         return bool(arn)
-
-    def instance_types(self, words: str) -> frozenset[str]:
-        del words
-        return frozenset({"ml.r5.2xlarge", "ml.m5.2xlarge"})
 
 
 @dataclass
@@ -184,7 +182,7 @@ class Service:
 
     def _answered(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         path = url.removeprefix(ENDPOINT)
-        environ = EnvironBuilder(path, method=method, data=body, headers=dict(headers)).get_environ()
+        environ = EnvironBuilder(path, method=method, data=body, headers=list(headers.items())).get_environ()
         chunks, status, _ = run_wsgi_app(self.front, environ, buffered=True)
         if b"The service failed to answer" in (content := b"".join(chunks)):
             self.broken.append(content.decode())

@@ -118,13 +118,13 @@ class Stage:
         self.back = threading.Lock()
         self.back.acquire()
         self._actors: list[Actor] = []
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._events: list[tuple[float, int, Callable[[], Any]]] = []
         self._numbers = itertools.count()
         self._steps = 0
 
     # What the outside does.
 
-    def at(self, seconds: float, call: Callable[[], None]) -> None:
+    def at(self, seconds: float, call: Callable[[], Any]) -> None:
         """Let something happen in so many seconds."""
         heapq.heappush(self._events, (self.now + seconds, next(self._numbers), call))
 
