@@ -31,6 +31,9 @@ LONGEST_REST = 60
 #: How many polls a second come back to a service that answers again.
 RETURN_RATE = 50
 
+#: The longest answer in bytes that is kept to be compared with the next: a thousand of the largest would fill a triggerer.
+LONGEST_KEPT = 16 * 1024
+
 # Arguments of a hook that are a request's: who differs in them shares the session all the same.
 _OF_REQUEST = ("neptune_iam_role_arn",)
 
@@ -207,7 +210,7 @@ class Poll:
             job = hook.read(self.kind, self.job_id, answer)
         except NeptuneMLError as error:
             return error
-        if answer.status_code == 200:
+        if answer.status_code == 200 and len(answer.content) <= LONGEST_KEPT:
             self._read = (answer.content, job)
         return job
 
