@@ -1,4 +1,4 @@
-"""What waiting jobs cost a triggerer: ours beside the amazon provider's way, in one event loop each.
+"""What waiting jobs cost a triggerer: ours beside the least there can be, and the amazon provider's way.
 
 Each figure comes of a fresh process that lets one trigger start, then all others at once, as the triggerer starts them,
 and polls a service in another process, with the connection's own credentials or with a role's, for which the service
@@ -23,7 +23,9 @@ HERE = Path(__file__).parent / "triggerer_programs"
 #: Seconds between two polls by the number of jobs: few enough that the service in Python keeps up.
 DELAYS = {1: 1, 10: 1, 100: 2, 500: 5, 1000: 5, 5000: 15}
 #: With a client a job, 1,000 with a role would take 17 GB and a quarter of an hour, and 5,000 without one 6 GB.
-MOST = {("amazon", False): 1000, ("amazon", True): 500}
+MOST = {("amazon", False): 1000, ("amazon", True): 500, ("limit", True): 0}
+#: "limit" is a session of aiohttp and a signature a poll, without anything that can go wrong.
+CLIENTS = ("ours", "limit", "amazon")
 COLUMNS = {
     "first_mb": "first job, MB",
     "first_ms": "CPU ms",
@@ -64,6 +66,7 @@ def measure(client: str, jobs: int, role: bool) -> dict[str, float]:
                         **os.environ,
                         "AIRFLOW_HOME": folder,
                         "AIRFLOW_CONN_NEPTUNE": connection(url, role),
+                        "BENCH_URL": url,
                         # Amazon's way says something at every poll, ours when something changes: neither is measured.
                         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
                     },
@@ -92,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--jobs", type=int, nargs="+", default=list(DELAYS), choices=DELAYS)
-    parser.add_argument("--clients", nargs="+", default=["ours", "amazon"], choices=["ours", "amazon"])
+    parser.add_argument("--clients", nargs="+", default=list(CLIENTS), choices=CLIENTS)
     parser.add_argument("--roles", nargs="+", default=["no", "yes"], choices=["no", "yes"])
     given = parser.parse_args()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

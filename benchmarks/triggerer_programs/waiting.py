@@ -1,6 +1,6 @@
 """One event loop in which triggers wait for jobs, as a triggerer's does; prints what it cost as JSON.
 
-``python waiting.py ours|amazon JOBS DELAY CONNECTION FIGURES``
+``python waiting.py ours|limit|amazon JOBS DELAY CONNECTION FIGURES``
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -28,6 +29,10 @@ def trigger(client: str, job: int, delay: float, connection: str) -> Any:
         from amazon_trigger import AmazonTrigger
 
         return AmazonTrigger(f"job-{job}", int(delay), connection)
+    if client == "limit":
+        from limit import Limit
+
+        return Limit(f"{os.environ['BENCH_URL']}/ml/dataprocessing/job-{job}", delay)
     from neptune_airflow.triggers.neptune_ml import NeptuneMLJobTrigger
 
     now = time.time()
@@ -131,6 +136,10 @@ async def measure(client: str, jobs: int, delay: float, connection: str, figures
     done = figures[DONE] = time.monotonic()
     fired = await asyncio.gather(*tasks)
     watchdog.stop()
+    if client == "limit":
+        from limit import session
+
+        await session().close()
     return {
         "first_mb": first.grown / 1024**2,
         "first_ms": 1000 * first.cpu,
