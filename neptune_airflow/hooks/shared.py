@@ -31,7 +31,7 @@ LONGEST_REST = 60
 #: How many polls a second come back to a service that answers again.
 RETURN_RATE = 50
 
-#: The longest answer in bytes that is kept to be compared with the next: a thousand of the largest would fill a triggerer.
+#: The longest answer, in bytes, that is kept beside the next one: a thousand of any length would fill a triggerer.
 LONGEST_KEPT = 16 * 1024
 
 # Arguments of a hook that are a request's: who differs in them shares the session all the same.
