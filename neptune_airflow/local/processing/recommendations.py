@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-GIB = 1 << 30
+from neptune_airflow.check.cost import GIB, INSTANCES
+
 #: Instances by memory in GiB, the smallest first.
 GPU_INSTANCES = {
     "ml.g5.xlarge": 16,
@@ -15,16 +16,6 @@ GPU_INSTANCES = {
     "ml.g5.16xlarge": 256,
     "ml.g5.24xlarge": 384,
     "ml.g5.48xlarge": 768,
-}
-CPU_INSTANCES = {
-    "ml.r5.large": 16,
-    "ml.r5.xlarge": 32,
-    "ml.r5.2xlarge": 64,
-    "ml.r5.4xlarge": 128,
-    "ml.r5.8xlarge": 256,
-    "ml.r5.12xlarge": 384,
-    "ml.r5.16xlarge": 512,
-    "ml.r5.24xlarge": 768,
 }
 #: Training's working memory, as a multiple of the graph's file.
 MEMORY_FACTOR = 10
@@ -152,7 +143,7 @@ def instance_recommendation(graph_size: int) -> dict[str, Any]:
     memory = MEMORY_FACTOR * graph_size
     return {
         "instance": _smallest(GPU_INSTANCES, memory),
-        "cpu_instance": _smallest(CPU_INSTANCES, memory),
+        "cpu_instance": _smallest(INSTANCES, memory),
         "disk_size": 2 * graph_size,
         "mem_size": memory,
     }
