@@ -130,9 +130,10 @@ def scheduler_dies(trial: Trial) -> None:
 
 def api_server_dies(trial: Trial) -> None:
     """the API server is away for a minute"""
-    runs = [trial.start("deferred", 10), trial.start("in_a_worker", 2)]
-    for jobs in runs:
-        jobs.submitted()
+    deferred, in_workers = trial.start("deferred", 10), trial.start("in_a_worker", 2)
+    # Not before the last deferral has been reported: its tries would be used up while nobody takes the report.
+    deferred.watched()
+    in_workers.submitted()
     trial.start("in_a_worker", 4)
     trial.kill("api-server")
     time.sleep(API_SECONDS)

@@ -17,7 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 # Airflow makes its home when it is imported, which is after this.
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="chaos-model-"))
+_HOME = tempfile.TemporaryDirectory(prefix="chaos-model-")
+os.environ.setdefault("AIRFLOW_HOME", _HOME.name)
 
 if TYPE_CHECKING:
     from chaos.model.play import Verdict
