@@ -169,9 +169,11 @@ def test_before_airflow_33_the_policy_fails_for_good_by_the_type_of_the_exceptio
     assert [isinstance(each, AirflowFailException) for each in failures] == [True, False]
 
 
-def test_a_sensor_is_not_retried_whatever_the_job_failed_of(play: LocalNeptune, process: Callable[..., Run]) -> None:
+def test_a_sensor_is_not_retried_whatever_the_job_failed_of(play: LocalNeptune) -> None:
     play.fault("StartMLDataProcessingJob", fail=NO_ROOM)
-    submitted = process(wait_for_completion=False).to_end()
+    submitted = play.client("neptunedata").start_ml_data_processing_job(
+        inputDataS3Location="s3://neptune-ml/in", processedDataS3Location="s3://neptune-ml/out"
+    )
     sensor = NeptuneMLDataProcessingSensor(task_id="sense", job_id=submitted["id"], poke_interval=0.1)
     with pytest.raises(NeptuneMLWatchedJobFailedError, match="CapacityError") as error:
         Run(sensor).to_end()
