@@ -4,6 +4,7 @@ PYTHON ?= python3
 DAG ?= neptune_ml_pipeline
 KEEP ?=
 ARGS ?=
+SCHEDULES ?= 10000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,8 +54,8 @@ $(CHAOS_INSTALLED): $(INSTALLED)
 		--constraint $(CONSTRAINTS) --group chaos
 	@touch $@
 
-chaos: $(CHAOS_INSTALLED) ## 10,000 simulated schedules, then kill the parts of real Airflows while jobs wait (ARGS='--executor celery')
-	@$(BIN)/python -m chaos.model --count 10000
+chaos: $(CHAOS_INSTALLED) ## simulated schedules (SCHEDULES=10000), then kill the parts of real Airflows while jobs wait (ARGS='--executor celery')
+	@$(BIN)/python -m chaos.model --count $(SCHEDULES)
 	@missing=$$($(BIN)/python -m chaos.cluster --packages); \
 		test -z "$$missing" || test "$$(id -u)" != 0 || apt-get install --yes --no-install-recommends $$missing
 	@$(BIN)/python -m chaos.cluster $(ARGS)
