@@ -100,7 +100,9 @@ class NeptuneMLCheckExportOperator(BaseOperator):
             if not is_templated(getattr(self, each.name)):
                 check_value(each, getattr(self, each.name), self.where)
         if fail_on not in FAIL_ON:
-            raise NeptuneMLParameterError(f"{self.where}: fail_on must be {' or '.join(map(repr, FAIL_ON))}.")
+            raise NeptuneMLParameterError(
+                f"{self.where}: fail_on={fail_on!r} is not valid: give {' or '.join(map(repr, FAIL_ON))}."
+            )
 
     @property
     def where(self) -> str:

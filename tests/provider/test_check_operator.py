@@ -183,7 +183,7 @@ def test_a_location_that_is_none_is_refused(check: Make) -> None:
 
 
 def test_what_fails_the_task_is_one_of_two_words(check: Make) -> None:
-    with pytest.raises(NeptuneMLParameterError, match="fail_on must be 'error' or 'warning'"):
+    with pytest.raises(NeptuneMLParameterError, match="fail_on='never' is not valid: give 'error' or 'warning'"):
         check("s3://neptune-ml/x", fail_on="never")
 
 
