@@ -19,6 +19,7 @@ from chaos.model.stage import Process, Stage
 from chaos.model.triggerer import Row, Triggerer
 from chaos.model.worker import ENDED, Store, Work
 from neptune_airflow.compat import TaskDeferred
+from neptune_airflow.errors import NeptuneMLTimeoutError
 
 #: Seconds until a worker that is told to end is killed, and between two of its reports.
 LAST_SECONDS = 5.0
@@ -186,6 +187,8 @@ class Airflow:
 
     def fired(self, row: Row, event: dict[str, Any]) -> None:
         """Take in a trigger's event."""
+        if event.get("error_type") == NeptuneMLTimeoutError.__name__:
+            row.ti.asked = row.ti.asked or moment(self.stage.now)
         self._resume(row, row.ti.next_method, {**(row.ti.next_kwargs or {}), "event": json.loads(json.dumps(event))})
 
     def crashed(self, row: Row, error: str) -> None:
@@ -248,6 +251,10 @@ class Airflow:
             return "ended between the deferral and the triggerer's taking it up"
         if ti.state == "deferred" and ti.row and ti.row.triggerer and ti.row.triggerer.process.over:
             return "ended while no triggerer had its trigger"
+        if ti.state == "deferred" and ti.row and ti.row.fired:
+            return "ended in the moment in which its trigger reported"
+        if ti.state in ("running", "restarting") and ti.worker and ti.worker.cut_off:
+            return "ended while its worker could not reach Airflow"
         if ti.state in ("running", "restarting") and ti.worker and ti.worker.over:
             return "ended after its worker had been killed"
         return {

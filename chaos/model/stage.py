@@ -42,6 +42,7 @@ class Process:
     :param name: how a trace calls it.
     :param dies_at: the number of the step at which it is killed; None lets it live.
     :ivar fell: whether that has come.
+    :ivar cut_off: whether what it tells Airflow gets lost.
     """
 
     def __init__(self, stage: Stage, name: str, dies_at: int | None = None) -> None:
@@ -49,6 +50,7 @@ class Process:
         self.name = name
         self.alive = True
         self.fell = False
+        self.cut_off = False
         self.steps = 0
         self.dies_at = dies_at
         self.on_kill: Callable[[], None] | None = None

@@ -26,6 +26,7 @@ class Row:
 
     :ivar triggerer: who has it; None until one takes it up.
     :ivar gone: whether nobody needs it any more.
+    :ivar fired: whether its trigger has told something that Airflow has not taken in yet.
     """
 
     def __init__(self, airflow: Airflow, ti: TaskInstance, path: str, kwargs: dict[str, Any]) -> None:
@@ -33,6 +34,7 @@ class Row:
         self.triggerer: Triggerer | None = None
         self.timeout_at: float | None = None
         self.gone = False
+        self.fired = False
 
     def crash(self) -> None:
         """Fail, as a trigger does that raises, or whose class can't be imported."""
@@ -168,12 +170,14 @@ class Triggerer:
         try:
             async for event in trigger.run():
                 payload = event.payload
+                row.fired = True
                 self.stage.say(f"the trigger of {row.ti.owner} fires: {payload}")
                 self.stage.at(self.stage.draw.uniform(0.0, 1.0), partial(self._tell, row, payload))
                 return
         except asyncio.CancelledError as cancelled:
             timed_out = row.timeout_at is not None and self.stage.now > row.timeout_at
             if cancelled.args and cancelled.args[0] == USER_ACTION and not timed_out:
+                row.fired = True
                 self.stage.say(f"the trigger of {row.ti.owner} is told of a kill")
                 await asyncio.wait_for(trigger.on_kill(), ON_KILL_TIMEOUT)
             raise

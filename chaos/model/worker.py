@@ -143,6 +143,8 @@ class Work:
             report()
         elif isinstance(report, partial) and report.func == self.airflow.deferred:
             ti.lost = ti.lost or "ended in the moment of its deferral"
+        elif isinstance(report, partial) and report.args[-1] == "success":
+            ti.lost = ti.lost or "ended in the moment in which its job succeeded"
 
     def _outcome(self, task: Any) -> Callable[[], None]:
         ti, airflow = self.ti, self.airflow
@@ -217,7 +219,7 @@ class Work:
         stage = self.airflow.stage
 
         def begin() -> None:
-            self.unseen = True
+            self.unseen = self.process.cut_off = True
             stage.note(self.process.name, "is cut off from Airflow")
             stage.at(LOST_SIGHT, self._lost)
             stage.at(stage.draw.uniform(20, 900), self._seen_again)
@@ -228,7 +230,9 @@ class Work:
         """End as a supervisor does that has missed too many reports, or hears that the task is another's by now."""
         stage = self.airflow.stage
         if stage.draw.random() < 0.5:
-            self.unseen = False
+            self.unseen = self.process.cut_off = False
+        if not (self.try_number <= self.max_tries and self.ti.make(self.try_number).retries):
+            self.ti.asked = self.ti.asked or moment(stage.now)  # nobody else would find the job
         self.airflow.tell(self.ti, self.process)
 
     def _lost(self) -> None:

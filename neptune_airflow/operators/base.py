@@ -343,16 +343,19 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
 
         :raises NeptuneMLUnavailableError: when it stays away.
         """
-        pause, began = 1.0, time.monotonic()
+        pause, give_up = 1.0, time.monotonic() + PATIENCE
+        refused_until: float | None = None
         while True:
             try:
                 return call()
             except NeptuneMLUnavailableError as error:
-                refused = isinstance(error, NeptuneMLCredentialsError)
-                if time.monotonic() + pause > began + (CREDENTIALS_PATIENCE if refused else PATIENCE):
-                    raise
-                if refused:
+                until = give_up
+                if isinstance(error, NeptuneMLCredentialsError):
+                    # From the first refusal on: what came before it may have hung for a minute.
+                    until = refused_until = refused_until or time.monotonic() + CREDENTIALS_PATIENCE
                     self.__dict__.pop("hook", None)
+                if time.monotonic() + pause > until:
+                    raise
                 self.log.warning("%s\nAsking again in %s.", error, as_words(pause))
             self._sleep(pause)
             pause = min(pause * 2, 30)

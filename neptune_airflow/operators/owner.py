@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from neptune_airflow.compat import AirflowRuntimeError, TaskDeferred, task_state
+from neptune_airflow.compat import AirflowRuntimeError, AirflowTaskTimeout, TaskDeferred, task_state
 from neptune_airflow.letting_go import ENDED, GOES_ON, LAST_SECONDS, PATIENCE, Farewell, outlives
 from neptune_airflow.task import NeptuneMLTask
 
@@ -96,4 +96,11 @@ class JobOwner(NeptuneMLTask):
             self.log.info("The task has ended; the %s %r goes on.", self.kind.title, held)
             return
         patience = LAST_SECONDS if self._killed else PATIENCE
-        Farewell(lambda: self.hook, self.kind, held, self.log, patience).bid()
+        farewell = Farewell(lambda: self.hook, self.kind, held, self.log, patience)
+        bidding = Thread(target=farewell.bid, name="neptune-ml-farewell", daemon=True)
+        bidding.start()
+        try:
+            bidding.join()
+        except AirflowTaskTimeout:  # it comes once, and must not end what ends the job
+            bidding.join()
+            raise
