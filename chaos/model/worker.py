@@ -162,6 +162,8 @@ class Work:
         except (AirflowFailException, AirflowSensorTimeout) as error:
             return self._failure(error, retry=False)
         except AirflowTaskTimeout as error:
+            if airflow.service.away or airflow.service.weather.chance:
+                ti.lost = ti.lost or "timed out in a worker while the service did not answer"
             task.on_kill()
             return self._failure(error)
         except DiedError:
@@ -219,6 +221,8 @@ class Work:
         stage = self.airflow.stage
 
         def begin() -> None:
+            if self.ti.state in ENDED:
+                self.ti.lost = self.ti.lost or "ended while its worker could not reach Airflow"
             self.unseen = self.process.cut_off = True
             stage.note(self.process.name, "is cut off from Airflow")
             stage.at(LOST_SIGHT, self._lost)
@@ -241,3 +245,4 @@ class Work:
             self.airflow.failed(ti)
             if ti.state == "failed":
                 ti.lost = ti.lost or "Airflow lost sight of its worker, and no try was left"
+                ti.asked = ti.asked or moment(self.airflow.stage.now)
