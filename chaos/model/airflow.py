@@ -292,7 +292,7 @@ class Airflow:
         """Answer a process that asks for a task's state."""
         self.stage.step(self.stage.draw.uniform(0.01, 0.1))
         work = getattr(asked_by, "work", None)
-        while work and work.unseen:
+        while work and work.process.cut_off:
             self.stage.step(1.0)
         ti: TaskInstance = asked_by.ti if hasattr(asked_by, "ti") else asked_by
         self.stage.say(f"asks for the state of {ti.owner}: {ti.state}")

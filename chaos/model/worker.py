@@ -61,25 +61,21 @@ class Store(dict[str, Any]):
         return super().get(key, default)
 
 
-def call(task: Any, method: str, *arguments: Any) -> Any:
+def call(task: Any, method: str, *arguments: Any, **named: Any) -> Any:
     """Call one of a task's methods as the task runner does."""
     context = contextvars.copy_context()
     context.run(ExecutorSafeguard.tracker.set, task)
-    return context.run(getattr(task, method), *arguments)
+    return context.run(getattr(task, method), *arguments, **named)
 
 
 @dataclass
 class Work:
-    """One worker process at work on one try, or on a part of it; to its task, it is the task instance.
-
-    :param unseen: whether what it reports gets lost.
-    """
+    """One worker process at work on one try, or on a part of it; to its task, it is the task instance."""
 
     airflow: Airflow
     ti: TaskInstance
     uid: int
     process: Process
-    unseen: bool = False
     began: bool = False
     told: bool = False
 
@@ -112,7 +108,7 @@ class Work:
     def _reach_airflow(self) -> None:
         stage = self.airflow.stage
         stage.step(stage.draw.uniform(0.0, 0.05))
-        while self.unseen:
+        while self.process.cut_off:
             stage.step(1.0)
 
     def run(self) -> None:
@@ -211,7 +207,7 @@ class Work:
             stage.at(delay, partial(airflow.next_try_if, ti, self.uid, "restarting"))
         elif ti.state == "running" and ti.worker is self.process:
             # The supervisor reports at once, if it is still there; otherwise the scheduler misses the heartbeats.
-            notices = LOST_SIGHT if self.unseen or stage.draw.random() < 0.3 else 0.5
+            notices = LOST_SIGHT if self.process.cut_off or stage.draw.random() < 0.3 else 0.5
             if not (ti.try_number <= ti.max_tries and ti.make(ti.try_number).retries):
                 ti.lost = ti.lost or "its worker was killed, and no try was left"
             stage.at(notices, self._lost)
@@ -223,7 +219,7 @@ class Work:
         def begin() -> None:
             if self.ti.state in ENDED:
                 self.ti.lost = self.ti.lost or "ended while its worker could not reach Airflow"
-            self.unseen = self.process.cut_off = True
+            self.process.cut_off = True
             stage.note(self.process.name, "is cut off from Airflow")
             stage.at(LOST_SIGHT, self._lost)
             stage.at(stage.draw.uniform(20, 900), self._seen_again)
@@ -234,7 +230,7 @@ class Work:
         """End as a supervisor does that has missed too many reports, or hears that the task is another's by now."""
         stage = self.airflow.stage
         if stage.draw.random() < 0.5:
-            self.unseen = self.process.cut_off = False
+            self.process.cut_off = False
         if not (self.try_number <= self.max_tries and self.ti.make(self.try_number).retries):
             self.ti.asked = self.ti.asked or moment(stage.now)  # nobody else would find the job
         self.airflow.tell(self.ti, self.process)

@@ -7,16 +7,16 @@ for the seams between them, where a real worker would have to be killed at the r
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
-from airflow.sdk.bases.operator import BaseOperator, ExecutorSafeguard
+from airflow.sdk.bases.operator import BaseOperator
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from chaos.model.worker import call
 from neptune_airflow.compat import TaskDeferred
 
 
@@ -72,9 +72,7 @@ class Run:
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Call one of the task's methods as the task runner does."""
-        context = contextvars.copy_context()
-        context.run(ExecutorSafeguard.tracker.set, self.task)
-        return context.run(getattr(self.task, method), *args, **kwargs)
+        return call(self.task, method, *args, **kwargs)
 
     def execute(self) -> Any:
         """Run the task's first part; a deferral comes out as it is raised."""
