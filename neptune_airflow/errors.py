@@ -191,6 +191,7 @@ _FAILURE_RULES = (
 #: How many lines of a log's end may say why its job failed; what was borne comes before them.
 _LAST_LINES = 10
 
+_TO_DO = "What to do: "
 # What to do, by what is said: every fitting line is shown.
 _REMEDIES = (
     (
@@ -289,7 +290,14 @@ def classify_failure(reason: str | None, log: Sequence[str], said: str) -> Neptu
 def with_remedies(text: str) -> str:
     """Add to a text what to do about what it says."""
     remedies = [remedy for pattern, remedy in _REMEDIES if re.search(pattern, text, re.IGNORECASE)]
-    return "\n".join([text, *(f"What to do: {remedy}" for remedy in remedies)])
+    return "\n".join([text, *(f"{_TO_DO}{remedy}" for remedy in remedies)])
+
+
+def split_remedies(text: str) -> tuple[str, str | None]:
+    """Undo `with_remedies`: give what happened, and what to do about it, None where nothing is said of that."""
+    said = [line for line in text.splitlines() if not line.startswith(_TO_DO)]
+    remedies = [line.removeprefix(_TO_DO) for line in text.splitlines() if line.startswith(_TO_DO)]
+    return "\n".join(said), "\n".join(remedies) or None
 
 
 def revive(name: str, text: str) -> NeptuneMLError:
