@@ -158,8 +158,6 @@ class Work:
         except (AirflowFailException, AirflowSensorTimeout) as error:
             return self._failure(error, retry=False)
         except AirflowTaskTimeout as error:
-            if airflow.service.away or airflow.service.weather.chance:
-                ti.lost = ti.lost or "timed out in a worker while the service did not answer"
             task.on_kill()
             return self._failure(error)
         except DiedError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -124,10 +124,10 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
         request = self._build_on_earlier(context, self._request())
         with self._owning():
             job = self._submit_once(context, request)
-            self._holding = job.id
+            self._holding = (job.id,)
             self._announce(context, job)
             if not self.wait_for_completion and not job.phase.ended:
-                self._holding = None
+                self._holding = ()
                 tell_assets(context, self.outlets, job.as_dict(), asset_uri(job))
                 return job.as_dict()
             deadline = self._deadline(context, request)
@@ -212,11 +212,16 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
     def _find(self, context: Context, attempt: Attempt) -> tuple[int, Job] | None:
         """Give the newest job that this task instance has submitted, and the number of the try that did."""
         if self.kind.caller_names_it:
-            tries: Iterator[tuple[int, str]] = attempt.job_ids()
+            tries = list(attempt.job_ids())
         else:
             kept = recall(context, _SUBMITTED)
-            tries = iter([(int(kept["try"]), str(kept["id"]))] if kept else [])
-        return next(((number, job) for number, each in tries if (job := self._describe_or_none(each))), None)
+            tries = [(int(kept["try"]), str(kept["id"]))] if kept else []
+        # An endpoint is not deleted because somebody who looked for it was ended.
+        self._looking, self._holding = True, () if self.kind.removal else tuple(each for _, each in tries)
+        found = next(((number, job) for number, each in tries if (job := self._describe_or_none(each))), None)
+        alive = found and self._holding and not found[1].phase.ended
+        self._looking, self._holding = False, (found[1].id,) if found and alive else ()
+        return found
 
     def _make_way(self, job: Job, cancel: bool) -> None:
         """Wait until an earlier job has stopped: two at once would cost twice and write to the same place."""
@@ -235,7 +240,7 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
         def send() -> Job:
             nonlocal sent_before
             self._check_killed()
-            self._holding = own_id
+            self._holding = (own_id,) if own_id else ()
             try:
                 return self.hook.start_job(self.kind, request)
             except NeptuneMLUnavailableError as error:
@@ -250,11 +255,11 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
                 if isinstance(error, NeptuneMLJobExistsError) and own_id and (attempt or sent_before):
                     return Job(self.kind.name, own_id)
                 if not sent_before:
-                    self._holding = None
+                    self._holding = ()
                 raise
 
         job = self._patiently(send)
-        self._holding = job.id
+        self._holding = (job.id,)
         self._check_killed()
         if attempt and not self.kind.caller_names_it:
             remember(context, _SUBMITTED, {"id": job.id, "try": attempt.try_number})
@@ -285,7 +290,7 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on where the trigger's wait has ended."""
-        self._holding = event["job"]["id"]
+        self._holding = (event["job"]["id"],)
         with self._owning():
             return self._finish(context, self._revive(event))
 
@@ -293,7 +298,7 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
         self._push_links(context, job)
         succeeded = job.phase is Phase.SUCCEEDED
         if succeeded or self.kind.removal is None:
-            self._holding = None
+            self._holding = ()
         if not succeeded:
             raise self._failure(job)
         job = self._with_metrics(job)
@@ -321,13 +326,14 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout as error:
-            self._holding = self._deferred_job_id(context)
+            job_id = self._deferred_job_id(context)
+            self._holding = (job_id,) if job_id else ()
             with self._owning():
-                job = self._ask(self._holding) if self._holding else None
+                job = self._ask(job_id) if job_id else None
                 if isinstance(job, Job) and job.phase.ended:
                     return self._finish(context, job)
                 raise NeptuneMLTimeoutError(
-                    f"{self.where}: the triggerer did not report on the job {self._holding!r} in time ({error})."
+                    f"{self.where}: the triggerer did not report on the job {job_id!r} in time ({error})."
                 ) from error
 
     # 4. Whoever ends the task ends the job: see JobOwner.

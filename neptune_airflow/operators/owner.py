@@ -18,10 +18,13 @@ ASK_SECONDS = 2
 class JobOwner(NeptuneMLTask):
     """A task that has a job of its own, as long as it runs in a worker; the triggerer's part is the trigger's.
 
-    :ivar _holding: the id of the job that ends with this task; None while there is none.
+    :ivar _holding: the ids of the jobs that end with this task: of one, or, while it is not known which of its tries
+        has submitted one, of them all.
+    :ivar _looking: whether that is not known yet.
     """
 
-    _holding: str | None = None
+    _holding: tuple[str, ...] = ()
+    _looking = False
     _deferred = False
     _farewell: Thread | None = None
     _ti: Any = None
@@ -29,7 +32,7 @@ class JobOwner(NeptuneMLTask):
     def on_kill(self) -> None:
         """Let go of the job; Airflow calls this when the task is killed while it runs in a worker."""
         super().on_kill()
-        if self._holding is None or self._farewell:
+        if not self._holding or self._farewell:
             return
         # In a thread: the signal may have come while the task talks to Airflow, which then has to finish first.
         self._farewell = Thread(target=self._let_go_unless_it_goes_on, name="neptune-ml-farewell", daemon=True)
@@ -47,9 +50,10 @@ class JobOwner(NeptuneMLTask):
         except BaseException as error:
             if self._farewell:
                 self._farewell.join()
-            # After a farewell, too: the job may have come to be meanwhile. And an API server that could not take what
-            # this task had to tell is no reason to end the job, if another try is to find it.
-            if self._killed or isinstance(error, AirflowRuntimeError):
+            # After a farewell, too: the job may have come to be meanwhile. And neither a service that could not say
+            # whether there is one, nor an API server that could not take what this task had to tell, is a reason to
+            # end a job that another try is to find.
+            if self._killed or self._looking or isinstance(error, AirflowRuntimeError):
                 self._let_go_unless_it_goes_on()
             else:
                 self._let_go()
@@ -72,7 +76,7 @@ class JobOwner(NeptuneMLTask):
         Airflow kills a worker whose task was ended, and as well one that it has lost sight of: then it tries again, and
         that try may have adopted the job already.
         """
-        if self._holding is None:
+        if not self._holding:
             return
         try:
             state = task_state(self._ti)
@@ -85,19 +89,25 @@ class JobOwner(NeptuneMLTask):
         # goes on with the job, or, should somebody have cleared the task, replaces it.
         if outlives(self.kind, state, {*goes_on, None}):
             self.log.info("For Airflow, this task is %s: its %s is left as it is.", state, self.kind.title)
-            self._holding = None
+            self._holding = ()
         self._let_go()
 
     def _let_go(self) -> None:
-        held, self._holding = self._holding, None
-        if held is None:
+        held, self._holding = self._holding, ()
+        if not held:
             return
         if not self._cancels:
-            self.log.info("The task has ended; the %s %r goes on.", self.kind.title, held)
+            if not self._looking:
+                self.log.info("The task has ended; the %s %r goes on.", self.kind.title, *held)
             return
         patience = LAST_SECONDS if self._killed else PATIENCE
-        farewell = Farewell(lambda: self.hook, self.kind, held, self.log, patience)
-        bidding = Thread(target=farewell.bid, name="neptune-ml-farewell", daemon=True)
+        farewells = [Farewell(lambda: self.hook, self.kind, each, self.log, patience) for each in held]
+
+        def bid() -> None:
+            for each in farewells:
+                each.bid()
+
+        bidding = Thread(target=bid, name="neptune-ml-farewell", daemon=True)
         bidding.start()
         try:
             bidding.join()

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from neptune_airflow.compat import AirflowRuntimeError, TaskDeferred
-from neptune_airflow.errors import NeptuneMLJobFailedError, NeptuneMLKilledError
+from neptune_airflow.errors import NeptuneMLJobFailedError, NeptuneMLKilledError, NeptuneMLUnavailableError
 from neptune_airflow.local.server import LocalNeptune
 from tests.provider.worker import Run, revived
 
@@ -83,6 +83,48 @@ def test_killed_job_is_left_to_who_takes_it_up(
     assert len({call["id"] for call in jobs(CANCELS)}) == cancels
     if not cancels:
         play.client("neptunedata").cancel_ml_data_processing_job(id=jobs()[0]["id"])
+
+
+@pytest.mark.parametrize(("state", "cancels"), [("failed", 1), ("queued", 0)])
+def test_kill_before_the_job_of_an_earlier_try_is_found_ends_it_too(
+    play: LocalNeptune, process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, state: str, cancels: int
+) -> None:
+    run = process("wait", deferrable=True, retries=2)
+    first = run.deferred().trigger.job_id
+    run.next_try()
+    run.next_try()
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: state)
+
+    def killed_meanwhile(*_: Any) -> None:
+        run.task.on_kill()
+        run.task._check_killed()  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(run.task.hook, "describe_job", killed_meanwhile)
+    with pytest.raises(NeptuneMLKilledError):
+        run.execute()
+    assert [call["id"] for call in jobs(CANCELS)].count(first) == cancels
+    if not cancels:
+        play.client("neptunedata").cancel_ml_data_processing_job(id=first)
+
+
+@pytest.mark.parametrize(("retries", "cancels"), [(2, 0), (0, 1)])
+def test_service_that_does_not_say_whether_there_is_a_job_ends_none_that_another_try_finds(
+    play: LocalNeptune, process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, retries: int, cancels: int
+) -> None:
+    run = process("wait", deferrable=True, retries=retries)
+    first = run.deferred().trigger.job_id
+    run.next_try()
+    if not retries:
+        run.ti.max_tries = 1  # Airflow's own, for a scheduler that was lost: no try is left after it
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: "running")
+    monkeypatch.setattr("neptune_airflow.operators.base.PATIENCE", 0)
+    play.fault("GetMLDataProcessingJob", drop="before", times=20)
+    with pytest.raises(NeptuneMLUnavailableError):
+        run.execute()
+    play.clear_faults()
+    assert [call["id"] for call in jobs(CANCELS)].count(first) == cancels
+    if not cancels:
+        play.client("neptunedata").cancel_ml_data_processing_job(id=first)
 
 
 @pytest.mark.parametrize(("retries", "cancels"), [(1, 0), (0, 1)])

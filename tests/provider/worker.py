@@ -105,7 +105,7 @@ class Run:
         self.ti = TaskInstance(
             self.ti.task_id, map_index=self.ti.map_index, try_number=self.ti.try_number + 1, max_tries=self.ti.max_tries
         )
-        self.task._killed, self.task._holding = False, None  # type: ignore[attr-defined]
+        self.task._killed, self.task._holding = False, ()  # type: ignore[attr-defined]
         self.task._farewell, self.task._deferred = None, False  # type: ignore[attr-defined]
         self.task._cancels = self.task.cancel_on_kill  # type: ignore[attr-defined]
 
