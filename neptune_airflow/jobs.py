@@ -18,6 +18,10 @@ from neptune_airflow.redaction import redacted
 ID_LENGTH = 48
 ID_PATTERN = re.compile(r"[A-Za-z0-9-]{1,48}")
 
+#: The header of an answer about a job in which a service that is not AWS's says where a person can look at that job:
+#: the address of a page, below which are its ``log``, ``input`` and ``output``. AWS's services have no such header.
+CONSOLE_HEADER = "x-neptune-ml-console"
+
 
 class Phase(Enum):
     """What a status word means to somebody who waits."""
@@ -90,6 +94,7 @@ class JobKind(NamedTuple):
     :param console_page: the SageMaker console's page for it.
     :param log_group: its CloudWatch log group; ``{name}`` stands for the resource's name.
     :param log_streams: what the names of its log streams begin with.
+    :param log_followed: whether its log is printed while it is waited for.
     :param metrics_files: the files below its output with its metrics, by the name that a result gives them.
     :param removal: for what goes on, and costs, once it has succeeded: the kind of job that takes it away.
     :param gone: the status of one that the service does not know, where that is an answer and not an error.
@@ -115,6 +120,7 @@ class JobKind(NamedTuple):
     console_page: str | None = "processing-jobs"
     log_group: str | None = "/aws/sagemaker/ProcessingJobs"
     log_streams: str = "{name}"
+    log_followed: bool = True
     metrics_files: Mapping[str, str] = MappingProxyType({})
     removal: str | None = None
     gone: str | None = None
@@ -189,6 +195,7 @@ _ENDPOINT: dict[str, Any] = {
     "console_page": "endpoints",
     "log_group": "/aws/sagemaker/Endpoints/{name}",
     "log_streams": "",
+    "log_followed": False,  # it is written by those who ask the endpoint, and goes on
 }
 ENDPOINT = JobKind(
     name="endpoint",
@@ -243,7 +250,10 @@ class Job(NamedTuple):
     :param output_location: the S3 URI of what it writes.
     :param failure_reason, log_url: given for failed jobs.
     :param configuration: the name of an endpoint's configuration; each update gives it another.
+    :param parts: the names of the further SageMaker resources that work for it, by the answer's key: a training's
+        ``hpoJob``, a transform's ``remoteModelTransformJob``.
     :param metrics: what a training's files of metrics say, by file: ``{"eval": {"acc": 0.9}, "test": {…}}``.
+    :param console: the job's page on the service's own console, of a service that is not AWS's (`CONSOLE_HEADER`).
     """
 
     kind: str
@@ -255,16 +265,27 @@ class Job(NamedTuple):
     failure_reason: str | None = None
     log_url: str | None = None
     configuration: str | None = None
+    parts: dict[str, str] | None = None
     metrics: dict[str, Any] | None = None
+    console: str | None = None
 
     @property
     def phase(self) -> Phase:
         """What its status means."""
         return KINDS[self.kind].phase(self.status)
 
+    @property
+    def region(self) -> str | None:
+        """The region that its ARN names."""
+        fields = (self.arn or "").split(":")
+        return fields[3] or None if len(fields) > 4 else None
+
     @classmethod
     def from_answer(cls, kind: JobKind, answer: Mapping[str, Any], job_id: str | None = None) -> Job:
-        """Read a service's answer, of any engine version: every key may be missing. What it tells is kept and shown."""
+        """Read a service's answer, of any engine version: every key may be missing. What it tells is kept and shown.
+
+        :param answer: the body, with the headers under ``ResponseMetadata`` as boto3 gives them.
+        """
         parts = [answer[key] for key in kind.parts if isinstance(answer.get(key), Mapping)] or [answer]
 
         def said(key: str) -> Any:
@@ -279,8 +300,11 @@ class Job(NamedTuple):
             "failure_reason": said("failureReason"),
             "log_url": said(kind.log_key),
             "configuration": (answer.get("endpointConfig") or {}).get("name"),
+            "console": answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get(CONSOLE_HEADER),
         }
-        return cls(kind=kind.name, **{name: redacted(value) for name, value in known.items()})
+        names = {key: answer[key].get(kind.name_key) for key in kind.parts if isinstance(answer.get(key), Mapping)}
+        others = {key: redacted(str(name)) for key, name in names.items() if name and name != known["name"]}
+        return cls(kind=kind.name, parts=others or None, **{name: redacted(value) for name, value in known.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """Give what is known, as a task returns it and an event carries it."""

@@ -5,25 +5,39 @@ Importing this, like making an `AsyncHook`'s session, belongs in a thread: both 
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
 
 import aiohttp
 from botocore import exceptions as boto
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.httpsession import ProxyConfiguration, get_cert_path, mask_proxy_url
+from botocore.parsers import create_parser
 from botocore.useragent import UserAgentString
 from botocore.utils import get_environ_proxies
 from yarl import URL
 
-from neptune_airflow.hooks.base import ANSWER_LIMIT, AnswerTooLargeError, JobHook, answer_of, describing
+from neptune_airflow.hooks.base import (
+    ANSWER_LIMIT,
+    SOON,
+    AnswerTooLargeError,
+    JobHook,
+    answer_of,
+    describing,
+    object_of,
+)
+from neptune_airflow.hooks.logs import address_of, log_errors
 from neptune_airflow.hooks.shared import AT_ONCE
-from neptune_airflow.hooks.threads import Shared
+from neptune_airflow.hooks.threads import Shared, in_thread
+from neptune_airflow.job_logs import Request
 from neptune_airflow.jobs import Job, JobKind
 
 #: Seconds for which an idle connection is kept; well below the 350 after which AWS's own gateways forget one.
@@ -135,7 +149,7 @@ def _tls(verify: bool | str, client_cert: str | tuple[str, str] | None) -> ssl.S
 
 
 class AsyncHook:
-    """The describing half of a hook, for all who wait on one event loop.
+    """The describing half of a hook, and the reading of logs, for all who wait on one event loop.
 
     The connection is looked up, a role assumed and credentials renewed in a thread, by one for all who need it.
 
@@ -145,7 +159,9 @@ class AsyncHook:
     def __init__(self, hook: JobHook) -> None:
         self._hook = hook
         self._session: AsyncSession | None = None
+        self._logs: dict[str, tuple[str, AsyncSession]] = {}
         self._region = ""
+        self._signs = False
         self._credentials: Credentials | None = None
         self._frozen: ReadOnlyCredentials | None = None
         self._renewed = 0.0
@@ -158,32 +174,65 @@ class AsyncHook:
 
         :param of_request: arguments of the hook that this request has of its own.
         """
-        self._users += 1
-        try:
+        async with self._used():
             with self._hook._errors(describing(kind, job_id)):
                 if self._needs_resolving():
                     await self._resolving()
-                request = self._hook.describe_request(kind, job_id, **of_request)
-                if self._frozen:
-                    SigV4Auth(self._frozen, kind.service, self._region).add_auth(request)
                 assert self._session is not None  # by _resolve
-                return await self._session.send(
-                    request.method, request.url, dict(request.headers.items()), request.data or None
-                )
-        finally:
-            self._users -= 1
-            if self._retired:
-                await self.retire()
+                request = self._hook.describe_request(kind, job_id, **of_request)
+                return await self._send(self._session, request, kind.service if self._signs else "", self._region)
+
+    async def ask_log(self, request: Request, region: str | None) -> dict[str, Any]:
+        """Ask CloudWatch for a part of a job's log.
+
+        :param region: the job's; None takes the connection's.
+        :raises LogError: where it does not give it.
+        """
+        operation, asked = request
+        async with self._used():
+            with log_errors(request):
+                if self._needs_resolving():
+                    await self._resolving()
+                region = region or self._region
+                if region not in self._logs:
+                    self._logs[region] = await in_thread(lambda: self._open_logs(region))
+                url, session = self._logs[region]
+                headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{_LOGS}.{operation}"}
+                sent = AWSRequest("POST", url, headers=headers, data=json.dumps(asked).encode())
+                answer = await self._send(session, sent, "logs", region)
+                if answer.status_code < 300:
+                    return object_of(answer.content)
+                said = {"status_code": answer.status_code, "headers": answer.headers, "body": answer.content}
+                raise boto.ClientError(_ERRORS.parse(said, None), operation)
 
     def read(self, kind: JobKind, job_id: str, answer: AWSResponse) -> Job:
         """Make of an answer what `JobHook.describe_job` makes of it, or raise what that raises."""
         return self._hook.described(kind, job_id, answer)
 
     async def retire(self) -> None:
-        """Close the session, once nobody sends by it any more."""
+        """Close the sessions, once nobody sends by them any more."""
         self._retired = True
-        if not self._users and self._session:
-            await self._session.close()
+        if self._users:
+            return
+        for session in (self._session, *(session for _, session in self._logs.values())):
+            if session:
+                await session.close()
+
+    @asynccontextmanager
+    async def _used(self) -> AsyncIterator[None]:
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._retired:
+                await self.retire()
+
+    async def _send(self, session: AsyncSession, request: AWSRequest, service: str, region: str) -> AWSResponse:
+        """Sign a request, if its service wants that, and send it."""
+        if service:
+            SigV4Auth(self._frozen, service, region).add_auth(request)
+        return await session.send(request.method, request.url, dict(request.headers.items()), request.data or None)
 
     def _needs_resolving(self) -> bool:
         if self._session is None:
@@ -196,12 +245,28 @@ class AsyncHook:
         hook = self._hook
         if self._session is None:
             self._region = hook.signing_region or "us-east-1"
-            if hook.iam_auth:
-                self._credentials = hook.get_session(region_name=hook.signing_region).get_credentials()
-                if self._credentials is None:
-                    raise boto.NoCredentialsError()
-        if self._credentials:
-            self._renewed = time.time()
-            self._frozen = self._credentials.get_frozen_credentials()
+            self._signs = hook.iam_auth
+        if self._signs or self._credentials:
+            self._read_credentials()
         # The last, by which it is known that the rest is there.
         self._session = self._session or AsyncSession(hook.endpoint_url, hook._get_config(), hook.verify)
+
+    def _read_credentials(self) -> None:
+        if self._credentials is None:
+            self._credentials = self._hook.get_session(region_name=self._hook.signing_region).get_credentials()
+            if self._credentials is None:
+                raise boto.NoCredentialsError()
+        self._renewed = time.time()
+        self._frozen = self._credentials.get_frozen_credentials()
+
+    def _open_logs(self, region: str) -> tuple[str, AsyncSession]:
+        """Find CloudWatch: in a thread. It wants a signature, also of those whose cluster wants none."""
+        if self._credentials is None:
+            self._read_credentials()
+        url = f"{address_of(self._hook, region)}/"
+        return url, AsyncSession(url, self._hook._get_config().merge(SOON), self._hook.verify)
+
+
+#: What CloudWatch Logs calls itself in its protocol, and who reads its refusals.
+_LOGS = "Logs_20140328"
+_ERRORS = create_parser("json")

@@ -34,6 +34,8 @@ from neptune_airflow.errors import (
     classify,
     with_remedies,
 )
+from neptune_airflow.hooks.logs import read_by
+from neptune_airflow.job_logs import LONGEST_LINE, Reading, places_of, read_tail
 from neptune_airflow.jobs import KINDS, Job, JobKind
 from neptune_airflow.parameters import check_address
 from neptune_airflow.redaction import redact
@@ -42,13 +44,10 @@ from neptune_airflow.redaction import redact
 ONCE = Config(retries={"total_max_attempts": 1})
 
 # A network without a way to CloudWatch or S3 must not hold a task's end back for minutes.
-_SOON = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
+SOON = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
 
 #: The most bytes that are read of an answer: four times the largest one of AWS's, a page of CloudWatch's log events.
 ANSWER_LIMIT = 4 * 1024**2
-
-#: The most characters that are told of one line of a job's log.
-LONGEST_LINE = 1_000
 
 
 class AnswerTooLargeError(boto.HTTPClientError):  # type: ignore[misc]
@@ -114,6 +113,11 @@ def answer_of(url: str, status: int, headers: Mapping[str, str], content: bytes)
     return AWSResponse(url, status, headers, _Body(content))
 
 
+def read_answer(answer: AWSResponse) -> dict[str, Any]:
+    """Read an answer that says yes, as boto3 does."""
+    return {**object_of(answer.content), "ResponseMetadata": {"HTTPHeaders": answer.headers}}
+
+
 def object_of(content: bytes) -> dict[str, Any]:
     """Read the body of an answer that says yes.
 
@@ -165,6 +169,7 @@ class JobHook(AwsBaseHook):
         )
         self._endpoint_url = endpoint_url
         self._iam_auth = iam_auth
+        self._logs: dict[str | None, Any] = {}
 
     @cached_property
     def endpoint_url(self) -> str:
@@ -266,24 +271,23 @@ class JobHook(AwsBaseHook):
         :param job: the job, with its ``name``.
         :param lines: how many at the most.
         """
-        group, streams_prefix = KINDS[job.kind].log_place(job.name)
-        if not group:
+        places = places_of(job)
+        if not places:
             return []
         try:
-            logs = self._client_of("logs")
-            prefix = {"logStreamNamePrefix": streams_prefix} if streams_prefix else {}
-            streams = logs.describe_log_streams(logGroupName=group, **prefix)["logStreams"]
-            events = [
-                (event["timestamp"], event["message"].rstrip())
-                for stream in streams
-                for event in logs.get_log_events(
-                    logGroupName=group, logStreamName=stream["logStreamName"], limit=lines, startFromHead=False
-                )["events"]
-            ]
-            newest = sorted(events, key=lambda event: event[0])[-lines:]
-            return [redact(message, LONGEST_LINE) for _, message in newest]
+            return self.read_log(read_tail(places, lines), job.region)
         except Exception as error:  # a log that cannot be read must not hide the failure it would explain
-            return [f"(the log {group} {job.name} cannot be read: {redact(str(error), LONGEST_LINE)})"]
+            return [f"(the log {places[0].group} {job.name} cannot be read: {redact(str(error), LONGEST_LINE)})"]
+
+    def read_log(self, reading: Reading, region: str | None) -> list[str]:
+        """Read of a job's log what a reading asks for.
+
+        :param region: the job's; None takes the connection's.
+        :raises LogError: where CloudWatch does not give it.
+        """
+        if region not in self._logs:
+            self._logs[region] = self._client_of("logs", region)
+        return read_by(self._logs[region], reading)
 
     def read_metrics(self, job: Job) -> dict[str, Any]:
         """Read the metrics of a finished job from S3, by AWS's names for the files.
@@ -294,32 +298,48 @@ class JobHook(AwsBaseHook):
         """
         if not job.output_location:
             raise NeptuneMLMetricsError(f"The job {job.id!r} says no place where its metrics could be.")
-        bucket, _, prefix = job.output_location.removeprefix("s3://").partition("/")
+        files = KINDS[job.kind].metrics_files
+        try:
+            found = self.read_files(job.output_location, files)
+        except NeptuneMLError as error:
+            raise NeptuneMLMetricsError(f"The metrics of the job {job.id!r}: {error}") from None
+        if not found:
+            names = " or ".join(files.values())
+            raise NeptuneMLMetricsError(f"The job {job.id!r} has written no {names} to {job.output_location}.")
+        return found
+
+    def read_files(self, location: str, files: Mapping[str, str]) -> dict[str, Any]:
+        """Read small JSON files from S3.
+
+        :param location: the S3 URI of their folder.
+        :param files: their names below it, each by the name that it has in what is returned.
+        :return: what each says; one that is not there is left out.
+        :raises NeptuneMLError: where one can't be read, or is larger than `ANSWER_LIMIT`.
+        """
+        bucket, _, prefix = location.removeprefix("s3://").partition("/")
         found: dict[str, Any] = {}
         try:
-            s3 = self._client_of("s3")
-            for name, file in KINDS[job.kind].metrics_files.items():
+            for name, file in files.items():
                 try:
-                    answer = s3.get_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/{file}")
-                except s3.exceptions.NoSuchKey:
+                    answer = self._s3.get_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/{file}".lstrip("/"))
+                except self._s3.exceptions.NoSuchKey:
                     continue
                 found[name] = json.loads(answer["Body"].read())
         except (boto.BotoCoreError, boto.ClientError, ValueError, RecursionError) as error:
-            raise NeptuneMLMetricsError(
-                with_remedies(f"The metrics of the job {job.id!r} in {job.output_location} cannot be read: {error}")
-            ) from None
-        if not found:
-            files = " or ".join(KINDS[job.kind].metrics_files.values())
-            raise NeptuneMLMetricsError(f"The job {job.id!r} has written no {files} to {job.output_location}.")
+            raise NeptuneMLError(with_remedies(f"{location} cannot be read: {error}")) from None
         return found
 
-    def _client_of(self, service: str) -> Any:
+    @cached_property
+    def _s3(self) -> Any:
+        return self._client_of("s3")
+
+    def _client_of(self, service: str, region: str | None = None) -> Any:
         """Make a client of another AWS service over the same connection."""
         return self._bounded(
-            self.get_session(region_name=self.signing_region).client(
+            self.get_session(region_name=region or self.signing_region).client(
                 service,
                 endpoint_url=self.conn_config.get_service_endpoint_url(service),
-                config=self._get_config().merge(_SOON),
+                config=self._get_config().merge(SOON),
                 verify=self.verify,
             )
         )

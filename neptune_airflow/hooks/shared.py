@@ -1,8 +1,9 @@
 """What the waits of one event loop share: a session and credentials for each service, and one poll for each job.
 
 A thousand jobs on one cluster are asked for over a few connections, signed with credentials that were read once. Those
-who wait for the same job are told by the same answers. When the service throttles or is away they all leave it alone,
-until it answers one of them; then they come back one after another.
+who wait for the same job are told by the same answers, and are shown the same lines of its log (`shared_logs`). When
+the service throttles or is away they all leave it alone, until it answers one of them; then they come back one after
+another.
 
 Nothing here imports boto3 or aiohttp: the triggerer imports it on its event loop.
 """
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from neptune_airflow.errors import NeptuneMLCredentialsError, NeptuneMLError, NeptuneMLUnavailableError
+from neptune_airflow.hooks.shared_logs import SharedLog, SharedLogs
 from neptune_airflow.hooks.threads import Shared
+from neptune_airflow.job_logs import LogError, Request
 from neptune_airflow.jobs import Job, JobKind
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ async def polling(kind: JobKind, job_id: str, hook_arguments: Mapping[str, Any])
         service.leave(poll)
         if not service.polls and services.get(key) is service:
             del services[key]
+            await service.logs.close()
             await service.close()
 
 
@@ -74,6 +78,7 @@ class Service:
 
     def __init__(self, kind: JobKind, arguments: Mapping[str, Any]) -> None:
         self.polls: dict[tuple[str, str, str], Poll] = {}
+        self.logs = SharedLogs(self.ask_log)
         self._hook: AsyncHook | None = None
         self._opening = Shared(lambda: _open(kind, arguments))
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -112,10 +117,7 @@ class Service:
                     f"When it was asked last: {self._away}",
                     maybe_done=False,
                 )
-            hook = self._hook
-            if hook is None:
-                opened = await self._opening()
-                hook = self._hook = self._hook or opened
+            hook = await self._opened()
             sent = self._loop.time()
             outcome = await poll.ask(hook)
             if isinstance(outcome, NeptuneMLCredentialsError) and hook is self._hook:
@@ -126,6 +128,25 @@ class Service:
         elif sent >= self._rests_from:
             self._answered()
         return outcome
+
+    async def ask_log(self, request: Request, region: str | None) -> Mapping[str, Any]:
+        """Ask CloudWatch for a part of a job's log.
+
+        :raises LogError: where it does not give it.
+        """
+        hook = await self._opened()
+        try:
+            return await hook.ask_log(request, region)
+        except LogError as error:
+            if error.of_credentials and hook is self._hook:
+                await self.close()
+            raise
+
+    async def _opened(self) -> AsyncHook:
+        if self._hook is None:
+            opened = await self._opening()
+            self._hook = self._hook or opened
+        return self._hook
 
     def _missed(self, error: NeptuneMLUnavailableError) -> None:
         """Leave the service alone, longer each time, after what cannot be one job's own trouble.
@@ -172,6 +193,7 @@ class Poll:
         self.key = key
         self.users = 0
         self.missed = False
+        self.log = SharedLog(service.logs)
         self._service = service
         self._of_request = of_request
         self._waiting: dict[asyncio.Future[Job | NeptuneMLError], None] = {}
