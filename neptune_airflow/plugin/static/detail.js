@@ -1,0 +1,132 @@
+// All that is known of a job, part by part.
+
+import { badge, failure, figureList, links, time, took } from "./cards.js";
+import { entries, h, list, text } from "./dom.js";
+import { curves, legend, patch, shares, spans } from "./plots.js";
+import { PARTS, number } from "./words.js";
+
+const SETS = { train: "training", valid: "validation", test: "test" };
+
+/** Give the parts of a job's page that have something to show. */
+export function detail(run, task) {
+  const record = task.record;
+  if (!record) {
+    return [h("p", { class: "empty" }, badge(task.status), " This task has no record of a Neptune ML job.")];
+  }
+  const report = record.report;
+  const parts = [
+    ["Job", [facts(task, record), figureList(record.figures)]],
+    ["Status over time", timeline(record)],
+    ["Why it failed", failure(record.failure), "broad"],
+    ["Training metrics", trials(list(report.trials)), "broad"],
+    ["Labels", labels(list(report.labels))],
+    ["Warnings of the data processing", bullets(list(report.warnings))],
+    ["Features and their encodings", table(list(report.features))],
+    ["Parameters, as sent", parameters(record.parameters)],
+  ];
+  const shown = parts.filter(([, content]) => content);
+  return [
+    h("div", { class: "sections" }, shown.map(([title, content, kind]) => section(title, content, kind))),
+    report.cut && h("p", { class: "muted" }, "The report is longer than what is kept of it here."),
+  ].filter(Boolean);
+}
+
+const section = (title, content, kind) => h("section", { class: kind }, h("h2", {}, title), content);
+
+function facts(task, record) {
+  const known = [
+    ["Status", [badge(task.status), record.status && ` ${text(record.status)}`, record.adopted && " (adopted)"]],
+    ["Task", [task.operator, PARTS[task.part] && `, ${PARTS[task.part]}`, `, try ${record.try_number ?? task.try_number}`]],
+    ["Job id", record.id && h("code", {}, record.id)],
+    ["SageMaker name", record.name && h("code", {}, record.name)],
+    ["ARN", record.arn && h("code", {}, record.arn)],
+    ["Submitted", record.submitted && time(record.submitted)],
+    ["Ended", record.ended && time(record.ended)],
+    ["Took", record.submitted && took(record.submitted, record.ended ?? task.end)],
+    ["Gives up", record.deadline && !record.ended && time(record.deadline)],
+    ["Input", record.input_location && h("code", {}, record.input_location)],
+    ["Output", record.output_location && h("code", {}, record.output_location)],
+    ["Links", links(record.links)],
+  ];
+  return pairs(known.filter(([, value]) => value));
+}
+
+const pairs = (known) =>
+  h("dl", { class: "pairs" }, known.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+
+function timeline(record) {
+  const moments = list(record.timeline).filter((each) => Array.isArray(each) && !isNaN(Date.parse(each[0])));
+  if (!moments.length) return null;
+  const ends = moments.slice(1).map(([at]) => at);
+  const last = record.ended ?? new Date().toISOString();
+  const steps = moments.map(([at, status], step) => ({ status: text(status), at, end: ends[step] ?? last }));
+  return [
+    spans(steps),
+    h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, ["Status", "Since", "For"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, steps.map(({ status, at, end }, step) => h("tr", {}, h("td", {}, patch(step - 1), ` ${status}`), h("td", {}, time(at)), h("td", {}, step + 1 < steps.length || !record.ended ? took(at, ends[step]) : "–")))),
+    ),
+  ];
+}
+
+/** One plot a metric, one curve a trial. */
+function trials(told) {
+  const series = new Map();
+  told.forEach((trial, at) => {
+    const name = text(trial?.name) || `trial ${at + 1}`;
+    const metrics = Array.isArray(trial?.metrics) ? [[text(trial.metric) || "metric", trial.metrics]] : entries(trial?.metrics);
+    for (const [metric, told] of metrics) {
+      const points = list(told).map((point) => list(point).map(Number)).filter(([x, y]) => isFinite(x) && isFinite(y));
+      if (points.length) series.set(metric, [...(series.get(metric) ?? []), { name, points }]);
+    }
+  });
+  const plots = [...series].map(([metric, of]) => h("figure", {}, h("figcaption", {}, metric), curves(metric, of), legend(of)));
+  const others = told.map((trial) => Object.fromEntries(entries(trial).filter(([name]) => name !== "metrics")));
+  return plots.length || others.some((other) => Object.keys(other).length > 1) ? [h("div", { class: "plots" }, plots), table(others)] : null;
+}
+
+function labels(told) {
+  const plots = told.map((label) => {
+    const split = Object.entries(SETS).map(([name, title]) => ({ name: title, value: Number(label?.split?.[name]) || 0 }));
+    const classes = entries(label?.classes).map(([name, value]) => ({ name, value: Number(value) || 0 }));
+    const rest = entries(label).filter(([name]) => !["target", "split", "classes"].includes(name));
+    const kinds = list(label?.classes).map(text).join(", ");
+    return h(
+      "figure",
+      {},
+      h("figcaption", {}, text(label?.target) || "label"),
+      shares("Label split", split),
+      classes.length > 0 && shares("Classes", classes),
+      kinds && h("p", {}, `classes: ${kinds}`),
+      rest.length > 0 && h("p", { class: "muted" }, rest.map(([name, value]) => `${name}: ${text(value)}`).join(", ")),
+    );
+  });
+  return plots.length ? h("div", { class: "plots" }, plots) : null;
+}
+
+const bullets = (told) => (told.length ? h("ul", {}, told.map((each) => h("li", {}, text(each)))) : null);
+
+/** A table of whatever rows were told, with a column for each name in them. */
+function table(told) {
+  const rows = told.map((row) => Object.fromEntries(entries(row)));
+  const columns = [...new Set(rows.flatMap(Object.keys))];
+  if (!columns.length) return null;
+  const cell = (value) => (typeof value === "number" ? number(value) : text(value));
+  return h(
+    "div",
+    { class: "wide", tabindex: "0", role: "region", "aria-label": "Table" },
+    h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name.replaceAll("_", " "))))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((name) => h("td", {}, cell(row[name])))))),
+    ),
+  );
+}
+
+function parameters(told) {
+  const known = entries(told).map(([name, value]) => [h("code", {}, name), h("code", { class: "value" }, text(value))]);
+  return known.length ? pairs(known) : null;
+}

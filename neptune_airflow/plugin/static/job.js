@@ -1,0 +1,38 @@
+// One task and its job in detail.
+
+import { ask, given } from "./api.js";
+import { airflowPath, page, taskName, tick } from "./cards.js";
+import { detail } from "./detail.js";
+import { airflow, h, say } from "./dom.js";
+import { keepFresh } from "./refresh.js";
+import { KINDS } from "./words.js";
+
+export function showJob(top, content) {
+  const asked = given("dag_id", "run_id", "task_id", "map_index");
+  // Of a task that is not mapped, Airflow leaves the index's place as it is.
+  if (!/^\d+$/.test(asked.map_index)) asked.map_index = "-1";
+  const problems = h("div");
+  const title = h("h1", {}, asked.task_id);
+  const up = h("nav", { class: "up", "aria-label": "Up" });
+  let told = null;
+
+  async function load() {
+    const answer = await ask("job", asked);
+    const { task, ...run } = answer;
+    const now = JSON.stringify(answer);
+    if (now !== told) {
+      if (told !== null) say("The job has changed.");
+      told = now;
+      title.textContent = `${KINDS[task.kind] ?? "Job"}: ${taskName(task)}`;
+      up.replaceChildren(
+        h("a", { href: page("run", { dag_id: run.dag_id, run_id: run.run_id }) }, `← ${run.dag_name} ${run.run_id}`),
+        airflow(airflowPath(run, task), "Task in Airflow"),
+      );
+      content.replaceChildren(...detail(run, task));
+    }
+    tick(document);
+    return ["running", "retrying", "waiting"].includes(task.status) && run.state === "running";
+  }
+
+  top.append(up, h("div", { class: "line" }, title, keepFresh(load, problems)), problems);
+}
