@@ -27,9 +27,11 @@ MOST_LINES = 500
 LINES_AT_ONCE = 50
 #: The most characters that are told of one line.
 LONGEST_LINE = 1_000
-#: How far back in seconds a wait reads at first, but not beyond its own beginning: for as long as Airflow takes to move
-#: a wait away from a triggerer that has died. So much a move may repeat, and no more.
+#: How far back in seconds a wait reads at first: to the beginning of a job that has just been submitted, and over the
+#: half minute that Airflow takes to move a wait from a triggerer that has died. A move repeats no more than that.
 LOOK_BACK = 60.0
+#: Seconds for which the end of a wait is kept back until the rest of the log is read.
+LAST_SECONDS = 5.0
 #: Seconds between two readings of one job's log: the least, and the most.
 SOONEST, LATEST = 10.0, 300.0
 #: What part of the time for which a log has been quiet the pause before the next reading is.
@@ -52,6 +54,10 @@ _CONTROL = r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e
 _BEGUN = r"-\d{9,}$"
 _NOT_THERE, _NOT_VALID = "ResourceNotFoundException", "InvalidParameterException"
 _DENIED = r"AccessDenied|Unauthorized"
+
+
+def _now() -> float:
+    return time.time()
 
 
 class LogPlace(NamedTuple):
@@ -138,7 +144,7 @@ class _Stream:
     def __init__(self, place: LogPlace, name: str, since: int) -> None:
         self.group, self.name = place.group, name
         self.short = re.sub(_BEGUN, "", name.removeprefix(place.streams)) or name
-        self.more = False
+        self.more = True
         self._since, self._newest, self._token = since, since - 1, ""
 
     def request(self, most: int) -> Request:
@@ -151,11 +157,13 @@ class _Stream:
         }
         return "GetLogEvents", asked | ({"nextToken": self._token} if self._token else {})
 
-    def take(self, answer: Mapping[str, Any], most: int) -> list[tuple[int, str]]:
+    def take(self, answer: Mapping[str, Any], most: int, to_the_end: bool = False) -> list[tuple[int, str]]:
         events = [(int(event["timestamp"]), str(event["message"])) for event in answer["events"]]
         token = str(answer.get("nextForwardToken") or "")
-        # A page may be empty although there is more: then it has another token than it was asked by.
-        self.more = len(events) >= most or bool(not events and self._token and token != self._token)
+        # A page need not be full; the last one alone has the token that it was asked by. Before a job's end, what comes
+        # after a page that is not full can as well be read the next time.
+        moved = bool(self._token) and token != self._token
+        self.more = len(events) >= most or (moved and (to_the_end or not events))
         self._token = token
         if events:
             self._newest = events[-1][0]
@@ -171,19 +179,23 @@ class _Stream:
 class JobLog:
     """The log of one job, read a part at a time, in all of its streams.
 
-    :param since: seconds since the epoch; nothing older is given.
+    It begins `LOOK_BACK` seconds before it was made.
+
     :param clock: gives the time in seconds since the epoch.
     :ivar places: where the job writes, as far as is known by now.
+    :ivar ended: whether the job has ended.
     :ivar more: whether the last reading has left something.
     """
 
-    def __init__(self, since: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = _now) -> None:
         self.places: Sequence[LogPlace] = ()
+        self.ended = False
         self.more = False
-        self._since = int(since * 1000)
         self._clock = clock
         self._heard = clock()
+        self._since = int((self._heard - LOOK_BACK) * 1000)
         self._streams: deque[_Stream] = deque()
+        self._refused: dict[LogPlace, LogError] = {}
         self._readings = 0
         self._misses = 0
 
@@ -205,10 +217,10 @@ class JobLog:
         return LogError(_listing(self.places[0]), type(error).__name__, str(error), passes=False)
 
     def _read(self) -> Reading:
-        if self._readings % LIST_EVERY == 0 or not self._streams:
-            yield from self._list()
-        self._readings += 1
         found: list[tuple[int, str]] = []
+        if self._readings % LIST_EVERY == 0 or not self._streams:
+            found += yield from self._list()
+        self._readings += 1
         try:
             for stream in self._next_streams():
                 room = LINES_AT_ONCE - len(found)
@@ -224,28 +236,42 @@ class JobLog:
             self._heard = self._clock()
         return [line for _, line in sorted(found, key=lambda event: event[0])]
 
+    def end(self) -> None:
+        """Note that the job has ended: what is left is to be read in all streams, those included that are not known."""
+        self.ended, self._readings = True, 0
+        for stream in self._streams:
+            stream.more = True
+
     def pause(self) -> float:
         """Give the seconds after which to read again: the longer the log has been quiet, or can't be read, the more."""
         quiet = (self._clock() - self._heard) * QUIET_PART
         longest: float = max(quiet, SOONEST * 2 ** min(self._misses, 10))
         return min(longest, LATEST)
 
-    def _list(self) -> Generator[Request, Mapping[str, Any], None]:
+    def _list(self) -> Generator[Request, Mapping[str, Any], list[tuple[int, str]]]:
+        """Look for new streams; give a line for each place at which that is not allowed."""
         known = {(stream.group, stream.name) for stream in self._streams}
         missing: LogError | None = None
+        notes: list[tuple[int, str]] = []
         for place in self.places:
+            if place in self._refused:
+                continue
             try:
                 answer = yield _listing(place)
             except LogError as error:
-                if error.code != _NOT_THERE:
+                if error.everybodys:
                     raise
-                missing = missing or error
+                missing = error
+                if not error.passes:
+                    self._refused[place] = error
+                    notes.append((0, error.explain()))
                 continue
             for name in (str(each["logStreamName"]) for each in answer["logStreams"]):
                 if (place.group, name) not in known:
                     self._streams.append(_Stream(place, name, self._since))
-        if missing and not self._streams:
+        if missing and not self._streams and (missing.passes or len(self._refused) == len(self.places)):
             raise missing
+        return notes
 
     def _next_streams(self) -> Iterator[_Stream]:
         for _ in range(min(STREAMS_AT_ONCE, len(self._streams))):
@@ -262,7 +288,7 @@ class JobLog:
                 raise
             self._streams.remove(stream)
             return []
-        return stream.take(answer, most)
+        return stream.take(answer, most, self.ended)
 
 
 def read_tail(places: Sequence[LogPlace], lines: int) -> Reading:
@@ -344,11 +370,3 @@ class LogPrinter:
             self.silent = True
             page = urls(self.job, self.job.region).get(CloudWatchLogLink.name) if self.job else None
             self._log.info("The rest of the job's log is not shown here%s", f"; it is at {page}" if page else ".")
-
-
-def begin_at(began: float | None, now: float) -> float:
-    """Give the moment from which on a wait prints: that of its beginning, or else a little before now.
-
-    :param began: seconds since the epoch; None means now.
-    """
-    return max(began or now, now - LOOK_BACK)

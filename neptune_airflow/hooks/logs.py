@@ -16,7 +16,16 @@ from botocore import xform_name
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.parsers import ResponseParserError
 
-from neptune_airflow.job_logs import SOONEST, JobLog, LogError, LogPrinter, Reading, Request, followed_places_of
+from neptune_airflow.job_logs import (
+    LAST_SECONDS,
+    SOONEST,
+    JobLog,
+    LogError,
+    LogPrinter,
+    Reading,
+    Request,
+    followed_places_of,
+)
 
 if TYPE_CHECKING:
     from neptune_airflow.hooks.base import JobHook
@@ -86,13 +95,12 @@ class LogFollower:
 
     :param hook: gives the hook by which to ask.
     :param printer: prints.
-    :param since: seconds since the epoch; nothing older is printed.
     """
 
-    def __init__(self, hook: Callable[[], JobHook], printer: LogPrinter, since: float) -> None:
+    def __init__(self, hook: Callable[[], JobHook], printer: LogPrinter) -> None:
         self._hook = hook
         self._printer = printer
-        self._log = JobLog(since)
+        self._log = JobLog()
         self._region: str | None = None
         self._due = time.monotonic() + SOONEST  # no job has said anything when it has just been submitted
 
@@ -102,27 +110,47 @@ class LogFollower:
         :param job: as it was described last.
         """
         self._log.places, self._region, self._printer.job = followed_places_of(job), job.region, job
-        ended = job.phase.ended
-        if ended:
-            self._due = 0.0
-        self.go_on()
-        while ended and self._log.more and not self._printer.silent:
-            self._due = 0.0
-            self.go_on()
+        if not job.phase.ended:
+            self._go_on()
+        elif self._log.places:
+            self._read_rest()
 
-    def pause(self) -> float:
+    def _read_rest(self) -> None:
+        self._log.end()
+        complete, give_up = False, time.monotonic() + LAST_SECONDS
+        while not complete and not self._printer.silent and time.monotonic() < give_up:
+            complete = self._read()
+        if not complete:
+            self._printer.refer()
+
+    def pass_time(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Sleep, and print what is new whenever it is time to ask again.
+
+        :param sleep: sleeps for so many seconds.
+        """
+        while seconds > 0:
+            part = min(seconds, self._pause())
+            sleep(part)
+            seconds -= part
+            self._go_on()
+
+    def _pause(self) -> float:
         """Give the seconds until it is time to ask again."""
         if self._printer.silent or not self._log.places:
             return float("inf")
         return max(self._due - time.monotonic(), 0.0)
 
-    def go_on(self) -> None:
-        """Print what is new, if it is time to ask again."""
-        if self.pause():
-            return
+    def _go_on(self) -> None:
+        if not self._pause():
+            self._read()
+            self._due = time.monotonic() + self._log.pause()
+
+    def _read(self) -> bool:
+        """Read once; say whether that was all there is."""
         try:
             self._printer.show(self._hook().read_log(self._log.read(), self._region))
         except Exception as error:  # whatever it is, the job is none the worse for it
-            self._log.more = False
-            self._printer.tell(error if isinstance(error, LogError) else self._log.unforeseen(error))
-        self._due = time.monotonic() + self._log.pause()
+            told = error if isinstance(error, LogError) else self._log.unforeseen(error)
+            self._printer.tell(told)
+            return not told.everybodys
+        return not self._log.more

@@ -23,13 +23,23 @@ from contextlib import asynccontextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from neptune_airflow.job_logs import LATEST, SOONEST, JobLog, LogError, LogPrinter, Reading, Request, followed_places_of
+from neptune_airflow.job_logs import (
+    LAST_SECONDS,
+    LATEST,
+    SOONEST,
+    JobLog,
+    LogError,
+    LogPrinter,
+    Reading,
+    Request,
+    followed_places_of,
+)
 from neptune_airflow.jobs import Job
 
 #: Requests to CloudWatch a second, of one event loop.
 RATE = 5.0
-#: Seconds for which the end of a job is kept back until the rest of its log is read.
-LAST_SECONDS = 5.0
+#: How many requests the rest of a log mostly takes: for its streams, its lines, and the word that this was all.
+LAST_REQUESTS = 3
 
 _NEXT: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
 
@@ -52,16 +62,27 @@ class SharedLogs:
     def __init__(self, ask: Callable[[Request, str | None], Awaitable[Mapping[str, Any]]]) -> None:
         self._ask = ask
         self._line: deque[SharedLog] = deque()
+        self._ended: deque[SharedLog] = deque()
         self._task: asyncio.Task[None] | None = None
         self._misses = 0
         self._rests_until = 0.0
 
-    def due(self, log: SharedLog, first: bool = False) -> None:
-        """Let a job's log stand in line.
+    def due(self, log: SharedLog) -> None:
+        """Let a job's log stand in line."""
+        if not log.in_line:
+            log.in_line = True
+            self._line.append(log)
+            self._go_on()
 
-        :param first: at its head.
-        """
-        (self._line.appendleft if first else self._line.append)(log)
+    def ended(self, log: SharedLog) -> bool:
+        """Read first what is left of the log of a job that has ended; False where its turn would come too late."""
+        if len(self._ended) * LAST_REQUESTS / RATE > LAST_SECONDS:
+            return False
+        self._ended.append(log)
+        self._go_on()
+        return True
+
+    def _go_on(self) -> None:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._read_all())
 
@@ -74,9 +95,14 @@ class SharedLogs:
     async def _read_all(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while self._line:
+            while self._line or self._ended:
                 await asyncio.sleep(max(self._rests_until - loop.time(), 0))
-                await self._read(self._line.popleft())
+                if self._ended:
+                    await self._read(self._ended.popleft())
+                else:
+                    log = self._line.popleft()
+                    log.in_line = False
+                    await self._read(log)
         finally:
             self._task = None
 
@@ -121,14 +147,14 @@ class SharedLog:
 
     :param logs: reads it.
     :ivar region: the job's.
-    :ivar ended: whether the job has ended, so that what is left of its log is wanted now.
+    :ivar in_line: whether it waits for its turn.
     """
 
     def __init__(self, logs: SharedLogs) -> None:
         self.region: str | None = None
-        self.ended = False
+        self.in_line = False
         self._logs = logs
-        self._log = JobLog(0)
+        self._log = JobLog()
         self._listeners: dict[LogPrinter, contextvars.Context] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._complete = True
@@ -136,17 +162,14 @@ class SharedLog:
 
     # For those who listen.
 
-    def learn(self, job: Job, printer: LogPrinter, since: float) -> None:
-        """Take note of where a job writes, and let a printer have its lines from now on.
-
-        :param since: seconds since the epoch from which on, where the printer is the first.
-        """
+    def learn(self, job: Job, printer: LogPrinter) -> None:
+        """Take note of where a job writes, and let a printer have its lines from now on."""
         places = followed_places_of(job)
         if not places or printer.silent:
             return
         if printer not in self._listeners:
             if not self._wanted:
-                self._log, self._rest, self.ended = JobLog(since), None, False
+                self._log, self._rest = JobLog(), None
                 self._logs.due(self)
             # In which the triggerer keeps where the log of each trigger goes.
             self._listeners[printer] = contextvars.copy_context()
@@ -157,9 +180,11 @@ class SharedLog:
         if printer not in self._listeners or printer.silent:
             return
         if self._rest is None:
-            self.ended, self._rest = True, asyncio.get_running_loop().create_future()
+            self._rest = asyncio.get_running_loop().create_future()
+            self._log.end()
             self._stop_timer()
-            self._logs.due(self, first=True)
+            if not self._logs.ended(self):
+                self._rest.set_result(False)
         await asyncio.wait([self._rest], timeout=LAST_SECONDS)
         if not self._rest.done() or not self._rest.result():
             printer.refer()
@@ -171,6 +196,11 @@ class SharedLog:
             self._stop_timer()
 
     # For the one who reads.
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has ended, so that all that is left is wanted now."""
+        return self._log.ended
 
     def reading(self) -> Reading | None:
         """Give the next reading, if anybody wants one."""
@@ -185,8 +215,8 @@ class SharedLog:
 
     def tell(self, error: Exception) -> LogError:
         """Tell all who listen why there are no lines."""
-        self._complete = False
         said = error if isinstance(error, LogError) else self._log.unforeseen(error)
+        self._complete = not said.everybodys
         for printer, context in self._listeners.items():
             context.run(printer.tell, said)
         return said
@@ -195,7 +225,8 @@ class SharedLog:
         """Note that it has had its turn."""
         if to_the_end and self._rest and not self._rest.done():
             self._rest.set_result(self._complete)
-        elif self._wanted and not self.ended:
+        elif self._wanted and not self.ended and not self.in_line:
+            self._stop_timer()
             self._timer = asyncio.get_running_loop().call_later(self._log.pause(), self._logs.due, self)
 
     @property
@@ -213,11 +244,10 @@ class Listener:
 
     :param log: the job's, as all who wait for it have it.
     :param printer: prints into the log of the wait's task; None where that shall have no lines.
-    :param since: seconds since the epoch; nothing older is printed.
     """
 
-    def __init__(self, log: SharedLog, printer: LogPrinter | None, since: float) -> None:
-        self._log, self._printer, self._since = log, printer, since
+    def __init__(self, log: SharedLog, printer: LogPrinter | None) -> None:
+        self._log, self._printer = log, printer
 
     async def look(self, job: Job) -> None:
         """Take note of where the job writes; if it has ended, print what is left.
@@ -225,16 +255,16 @@ class Listener:
         :param job: as it was described last.
         """
         if self._printer:
-            self._log.learn(job, self._printer, self._since)
+            self._log.learn(job, self._printer)
             if job.phase.ended:
                 await self._log.rest(self._printer)
 
 
 @asynccontextmanager
-async def listening(log: SharedLog, printer: LogPrinter | None, since: float) -> AsyncIterator[Listener]:
+async def listening(log: SharedLog, printer: LogPrinter | None) -> AsyncIterator[Listener]:
     """Take part in the reading of a job's log, as long as the block lasts; the parameters are `Listener`'s."""
     try:
-        yield Listener(log, printer, since)
+        yield Listener(log, printer)
     finally:
         if printer:
             log.leave(printer)
