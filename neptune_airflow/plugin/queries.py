@@ -178,12 +178,16 @@ def _is_stage(kind: str | None = None) -> ColumnElement[bool]:
     """Say whether a task of a run is about a Neptune ML job, by its operator or its record."""
     names = [name for name, stage in operators().items() if kind in (None, stage.kind)]
     record = aliased(XComModel)
-    recorded = exists().where(
-        record.dag_run_id == DagRun.id,
-        record.task_id == TaskInstance.task_id,
-        record.map_index == TaskInstance.map_index,
-        record.key == KEY,
-        *([record.value["kind"].as_string() == kind] if kind else []),
+    recorded = (
+        exists()
+        .where(
+            record.dag_run_id == DagRun.id,
+            record.task_id == TaskInstance.task_id,
+            record.map_index == TaskInstance.map_index,
+            record.key == KEY,
+            *([record.value["kind"].as_string() == kind] if kind else []),
+        )
+        .correlate(DagRun, TaskInstance)  # by itself it would do so with the query around it alone
     )
     return or_(TaskInstance.operator.in_(names), recorded)
 
