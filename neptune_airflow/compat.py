@@ -5,6 +5,7 @@ Airflow 3.3 is written for; where 3.2 differs, this says so once.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
+    AirflowRescheduleException,
     AirflowRuntimeError,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -36,6 +38,21 @@ def default_deferrable() -> bool:
     from airflow.sdk import conf
 
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def airflow_stats() -> tuple[Any, bool]:
+    """Give Airflow's metrics, and whether they are exported under names without tags as well.
+
+    A triggerer sets up a copy of them that is not the workers'.
+    """
+    from airflow.sdk import conf
+
+    if "airflow.jobs.triggerer_job_runner" in sys.modules:
+        from airflow.observability.stats import Stats
+    else:
+        from airflow.sdk.observability.stats import Stats  # type: ignore[assignment]
+
+    return Stats, conf.getboolean("metrics", "legacy_names_on", fallback=True)
 
 
 def worker_lingers() -> float:
@@ -171,6 +188,7 @@ __all__ = [
     "TRIGGER_TIMEOUT",
     "AirflowException",
     "AirflowFailException",
+    "AirflowRescheduleException",
     "AirflowRuntimeError",
     "AirflowSensorTimeout",
     "AirflowSkipException",
@@ -180,6 +198,7 @@ __all__ = [
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "TaskDeferred",
+    "airflow_stats",
     "default_deferrable",
     "earlier_result",
     "has_retry_policies",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
+from neptune_airflow import stats
 from neptune_airflow.errors import NeptuneMLError, NeptuneMLJobNotFoundError, NeptuneMLUnavailableError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Farewell:
         try:
             if self._make_hook().cancel_job(self._kind, job_id):
                 self._log.info("Cancelled the %s %r: its task has ended.", title, job_id)
+                stats.cancelled(self._kind)
             else:
                 self._log.info("The %s %r had already ended.", title, job_id)
         except NeptuneMLJobNotFoundError:

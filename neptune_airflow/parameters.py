@@ -30,6 +30,7 @@ class Parameter(NamedTuple):
     :param required: whether the API wants it.
     :param refers_to: the name of the kind of job whose id this is.
     :param source: whether it is an S3 URI that the job reads.
+    :param target: whether it is an S3 URI below which the job writes.
     :param auto: whether ``"auto"`` stands for this task's job of an earlier run of the DAG.
     """
 
@@ -39,6 +40,7 @@ class Parameter(NamedTuple):
     required: bool = False
     refers_to: str | None = None
     source: bool = False
+    target: bool = False
     auto: bool = False
 
 
@@ -237,7 +239,7 @@ _ID = Parameter("job_id", "id", job_id)
 DATA_PROCESSING = (
     _ID,
     Parameter("input_data_s3_location", "inputDataS3Location", s3_uri, required=True, source=True),
-    Parameter("processed_data_s3_location", "processedDataS3Location", s3_uri, required=True),
+    Parameter("processed_data_s3_location", "processedDataS3Location", s3_uri, required=True, target=True),
     Parameter(
         "previous_data_processing_job_id",
         "previousDataProcessingJobId",
@@ -255,7 +257,7 @@ DATA_PROCESSING = (
 MODEL_TRAINING = (
     _ID,
     Parameter("data_processing_job_id", "dataProcessingJobId", job_id, required=True, refers_to="data_processing"),
-    Parameter("train_model_s3_location", "trainModelS3Location", s3_uri, required=True),
+    Parameter("train_model_s3_location", "trainModelS3Location", s3_uri, required=True, target=True),
     Parameter(
         "previous_model_training_job_id",
         "previousModelTrainingJobId",
@@ -281,7 +283,9 @@ MODEL_TRAINING = (
 )
 MODEL_TRANSFORM = (
     _ID,
-    Parameter("model_transform_output_s3_location", "modelTransformOutputS3Location", s3_uri, required=True),
+    Parameter(
+        "model_transform_output_s3_location", "modelTransformOutputS3Location", s3_uri, required=True, target=True
+    ),
     Parameter("data_processing_job_id", "dataProcessingJobId", job_id, refers_to="data_processing"),
     Parameter("ml_model_training_job_id", "mlModelTrainingJobId", job_id, refers_to="model_training"),
     Parameter("training_job_name", "trainingJobName", matching(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}", _TRAINING_NAME)),
@@ -312,7 +316,7 @@ ENDPOINT_DELETION = (
 )
 EXPORT = (
     Parameter("command", "command", choice("export-pg", "export-rdf"), required=True),
-    Parameter("output_s3_path", "outputS3Path", s3_uri, required=True),
+    Parameter("output_s3_path", "outputS3Path", s3_uri, required=True, target=True),
     Parameter("export_params", "params", mapping),
     Parameter("additional_params", "additionalParams", mapping),
     Parameter("job_size", "jobSize", choice("small", "medium", "large", "xlarge")),

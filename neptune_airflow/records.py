@@ -93,19 +93,13 @@ class Record:
     def passed(self, timeline: Iterable[Sequence[str]]) -> None:
         """Take in the changes of the status that somebody else has seen, each with its time."""
         for at, status in timeline:
-            self._change(at, status)
-
-    def _change(self, at: str, status: str) -> None:
-        timeline, phase = self.values["timeline"], KINDS[self.values["kind"]].phase(status)
-        if not timeline or timeline[-1][1] != status:
-            timeline = [*timeline, [at, status]]
-        ended = (self.values["ended"] or at) if phase.ended else None
-        self.values |= {
-            "timeline": [*timeline[:1], *timeline[1:][1 - MOST_MOMENTS :]],
-            "status": status,
-            "phase": phase.value,
-            "ended": ended,
-        }
+            phase = KINDS[self.values["kind"]].phase(status)
+            self.values |= {
+                "timeline": with_change(self.values["timeline"], at, status),
+                "status": status,
+                "phase": phase.value,
+                "ended": (self.values["ended"] or at) if phase.ended else None,
+            }
 
     def failed(self, error: BaseException, reason: str | None = None, log: Sequence[str] = ()) -> None:
         """Take in why the task fails; what was told of the same failure before, and more exactly, stays.
@@ -137,6 +131,13 @@ class Record:
         if now != self._stored:
             push(KEY, now)
             self._stored = now
+
+
+def with_change(timeline: list[list[str]], at: str, status: str) -> list[list[str]]:
+    """Give a timeline with a status that was seen, if that is another than before; the first and the newest stay."""
+    if timeline and timeline[-1][1] == status:
+        return timeline
+    return [*timeline[:1], *timeline[1:][2 - MOST_MOMENTS :], [at, status]]
 
 
 def moment(at: float) -> str:

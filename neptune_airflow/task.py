@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from neptune_airflow.compat import (
     TRIGGER_FAIL,
     TRIGGER_TIMEOUT,
-    BaseOperator,
     default_deferrable,
     has_retry_policies,
     own_xcom,
@@ -27,15 +26,18 @@ from neptune_airflow.errors import (
     classify_failure,
     revive,
 )
+from neptune_airflow.job_logs import LogPrinter
 from neptune_airflow.jobs import Job, JobKind
-from neptune_airflow.links import LINKS, urls
+from neptune_airflow.links import CloudWatchLogLink
 from neptune_airflow.parameters import check_address, is_absent, is_templated
+from neptune_airflow.recording import Recording
 from neptune_airflow.watch import Watch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from neptune_airflow.hooks.base import JobHook
+    from neptune_airflow.hooks.logs import LogFollower
 
 #: Seconds after the deadline at which Airflow itself ends a deferral whose trigger said nothing.
 BACKSTOP = 900
@@ -45,7 +47,7 @@ CRASHES = 3
 _WAIT = "neptune_ml_wait"
 
 
-class NeptuneMLTask(BaseOperator):
+class NeptuneMLTask(Recording):
     """The base of operators and sensors.
 
     :param endpoint_url: the service's address: ``https://<cluster endpoint>:8182``, or the export service's
@@ -60,6 +62,7 @@ class NeptuneMLTask(BaseOperator):
         that its end is seen within ``waiter_delay`` seconds or 3% of its duration, whichever is more.
     :param waiter_max_delay: the most seconds between two polls, however old the job is; the same as ``waiter_delay``
         polls at fixed times.
+    :param print_log: show the job's CloudWatch log in the task's own, as it arrives (docs/task-log.md).
     :param retry_policy: what a failure means for the task's ``retries``, such as
         `neptune_airflow.retries.NEPTUNE_ML_RETRY_POLICY`. None tries every failed job again, as a new job.
     """
@@ -67,7 +70,6 @@ class NeptuneMLTask(BaseOperator):
     kind: ClassVar[JobKind]
     _killed = False
     _cancels = False
-    operator_extra_links = LINKS
     connection_fields: ClassVar[tuple[str, ...]] = (
         "endpoint_url",
         "aws_conn_id",
@@ -89,6 +91,7 @@ class NeptuneMLTask(BaseOperator):
         deferrable: bool = default_deferrable(),
         waiter_delay: float = 30,
         waiter_max_delay: float = 300,
+        print_log: bool = True,
         retry_policy: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -103,6 +106,7 @@ class NeptuneMLTask(BaseOperator):
         self.deferrable = deferrable
         self.waiter_delay = waiter_delay
         self.waiter_max_delay = waiter_max_delay
+        self.print_log = print_log
         for name in ("waiter_delay", "waiter_max_delay"):
             if not is_templated(getattr(self, name)):
                 self._seconds(name)
@@ -142,12 +146,20 @@ class NeptuneMLTask(BaseOperator):
 
         return make_hook(self.kind, self.hook_arguments)
 
+    @property
+    def _region(self) -> str | None:
+        return self.hook.signing_region
+
     def on_kill(self) -> None:
         """Let the wait in this worker end; Airflow calls this from a signal's handler."""
         self._killed = True
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral. A trigger that died is set up again: the job is none the worse for it."""
+        with self._recording(context, goes_on=True):
+            return self._resume(next_method, next_kwargs, context)
+
+    def _resume(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         failed = next_method == TRIGGER_FAIL and (next_kwargs or {}).get("error") != TRIGGER_TIMEOUT
         wait = own_xcom(context, _WAIT) or {}
         self._cancels = wait.get("cancel_on_kill", self._cancels)
@@ -187,18 +199,34 @@ class NeptuneMLTask(BaseOperator):
             max_delay=self._seconds("waiter_max_delay"),
             deadline=deadline,
             log=self.log,
+            on_change=self._changed,
         )
 
     def _wait(self, job_id: str, deadline: float | None, kind: JobKind | None = None) -> Job:
         """Wait in this worker until the job has ended.
 
-        :param kind: what its words mean, where that is not this task's kind.
+        :param kind: what its words mean, where that is not this task's kind; nothing of its log is shown then.
         """
         watch = self._new_watch(job_id, deadline, kind)
+        lines = None if kind else self._follow_log()
         while True:
-            if job := watch.take(self._ask(job_id, kind)):
+            outcome = self._ask(job_id, kind)
+            if lines and isinstance(outcome, Job):
+                lines.look(outcome)
+            if job := watch.take(outcome):
                 return job
-            self._sleep(watch.pause())
+            if lines:
+                lines.pass_time(watch.pause(), self._sleep)
+            else:
+                self._sleep(watch.pause())
+
+    def _follow_log(self) -> LogFollower | None:
+        """Give what shows the log of a job that this worker waits for, if that is wanted."""
+        if not self.print_log:
+            return None
+        from neptune_airflow.hooks.logs import LogFollower
+
+        return LogFollower(lambda: self.hook, LogPrinter(self.log))
 
     def _wait_as_event(self, job_id: str, deadline: float | None) -> dict[str, Any]:
         try:
@@ -245,6 +273,7 @@ class NeptuneMLTask(BaseOperator):
                 cancel_on_kill=self._cancels,
                 not_before=now + worker_lingers(),
                 began=began,
+                print_log=self.print_log,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(deadline - now, 0) + BACKSTOP) if deadline else None,
@@ -258,29 +287,22 @@ class NeptuneMLTask(BaseOperator):
 
     def _revive(self, event: dict[str, Any]) -> Job:
         """Make of a trigger's event what a wait in this worker would have given or raised."""
+        self._passed(event.get("timeline", ()))
         if "error" in event:
             raise revive(event.get("error_type", ""), event["error"])
         return Job.from_dict(event["job"])
 
-    def _push_links(self, context: Context, job: Job) -> None:
-        """Store the links' URLs now, so that they work while the job runs."""
-        for key, url in self._urls(job).items():
-            context["ti"].xcom_push(key=key, value=url)
-
-    def _urls(self, job: Job) -> dict[str, str]:
-        # An ARN names the region, and then a task whose wait is over needs no hook, nor boto3.
-        return urls(job, None if job.arn else self.hook.signing_region)
-
     def _failure(self, job: Job) -> NeptuneMLJobFailedError:
         """Say why a job failed: the service's reason, the end of its log, where to read on, and what to do."""
         lines = self.hook.log_tail(job)
-        log_url = next((url for key, url in self._urls(job).items() if "Log" in key), None)
+        log_url = self._urls(job).get(CloudWatchLogLink.name)
         said = [
             f"The {self.kind.title} {job.id!r} is {job.status}: {job.failure_reason or 'no reason was given'}",
             *(["The end of its log:", *(f"  {line}" for line in lines)] if lines else []),
             *([f"Its log: {log_url}"] if log_url else []),
         ]
         error = classify_failure(job.failure_reason, lines, "\n".join(said))
+        self.record.failed(error, job.failure_reason, lines)
         if isinstance(error, NeptuneMLJobInputError) and self.retry_policy and not has_retry_policies():
             return NeptuneMLJobInputForGoodError(str(error))
         return error

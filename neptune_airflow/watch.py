@@ -11,6 +11,7 @@ from collections.abc import Callable
 from logging import Logger
 from typing import Any
 
+from neptune_airflow import stats
 from neptune_airflow.errors import NeptuneMLError, NeptuneMLTimeoutError, NeptuneMLUnavailableError
 from neptune_airflow.jobs import Job, JobKind, Phase
 
@@ -43,6 +44,7 @@ class Watch:
     :param began: seconds since the epoch at which the job was submitted, as far as is known; None means now.
     :param log: where the lines go.
     :param clock: gives the time in seconds since the epoch.
+    :param on_change: is told of each job whose status is another than before.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Watch:
         max_delay: float | None = None,
         began: float | None = None,
         clock: Callable[[], float] = _now,
+        on_change: Callable[[Job], None] = lambda _: None,
     ) -> None:
         self.kind = kind
         self.job_id = job_id
@@ -64,6 +67,7 @@ class Watch:
         self.deadline = deadline
         self.log = log
         self.clock = clock
+        self._on_change = on_change
         self.began = clock() if began is None else began
         self._status: str | None = None
         self._reported = 0.0
@@ -127,7 +131,10 @@ class Watch:
                 job.status,
             )
         self.log.info("The %s %r is %s (%s).", self.kind.title, self.job_id, job.status, self._elapsed())
+        changed = job.status != self._status
         self._status, self._reported = job.status, now
+        if changed:
+            self._on_change(job)
 
     def _missed(self, error: NeptuneMLError) -> None:
         if not isinstance(error, NeptuneMLUnavailableError):
@@ -136,6 +143,7 @@ class Watch:
         if not self._misses or now - self._reported >= REPORT_EVERY:
             self.log.warning("%s\nThe job goes on; asking again.", error)
             self._reported = now
+        stats.poll_missed(self.kind)
         self._misses += 1
 
     def _elapsed(self) -> str:

@@ -17,7 +17,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.utils import percent_encode
 
 from neptune_airflow.errors import NeptuneMLJobEndedError, classify
-from neptune_airflow.hooks.base import BoundedSession, JobHook, describing, object_of
+from neptune_airflow.hooks.base import BoundedSession, JobHook, describing, read_answer
 from neptune_airflow.jobs import Job, JobKind
 
 #: The service's own path; the address that CloudFormation prints (NeptuneExportApiUri) ends with it.
@@ -104,7 +104,7 @@ class NeptuneExportHook(JobHook):
     def _read(self, answer: AWSResponse, doing: str) -> dict[str, Any]:
         with self._errors(doing):
             _accept(answer, doing)
-            return object_of(answer.content)
+            return read_answer(answer)
 
 
 def _accept(answer: AWSResponse, doing: str) -> None:

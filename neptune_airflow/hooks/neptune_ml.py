@@ -17,7 +17,7 @@ from botocore.parsers import create_parser
 from botocore.utils import percent_encode, percent_encode_sequence
 
 from neptune_airflow.errors import NeptuneMLJobEndedError, NeptuneMLJobNotFoundError
-from neptune_airflow.hooks.base import ONCE, JobHook, describing, object_of
+from neptune_airflow.hooks.base import ONCE, JobHook, describing, object_of, read_answer
 from neptune_airflow.jobs import Job, JobKind
 
 # Reads refusals: those of this service need no model.
@@ -126,7 +126,7 @@ class NeptuneMLHook(JobHook):
     def _read(self, doing: str, operation: str, answer: AWSResponse) -> dict[str, Any]:
         with self._errors(doing):
             if answer.status_code < 300:
-                return object_of(answer.content)
+                return read_answer(answer)
             said = {"status_code": answer.status_code, "headers": answer.headers, "body": answer.content}
             parsed = _ERRORS.parse(said, None)
             _keep_error_text(answer, parsed)

@@ -5,7 +5,6 @@ It stands here once, in the order in which it happens. An operator adds its para
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -14,13 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from neptune_airflow.compat import (
     TaskDeferralTimeout,
     earlier_result,
-    masked,
     recall,
     remember,
     tell_assets,
 )
 from neptune_airflow.errors import (
-    LONGEST_TEXT,
     NeptuneMLAnswerLostError,
     NeptuneMLCredentialsError,
     NeptuneMLError,
@@ -34,8 +31,9 @@ from neptune_airflow.jobs import KINDS, Attempt, Job, Move, Phase
 from neptune_airflow.letting_go import PATIENCE
 from neptune_airflow.lineage import Lineage, asset_uri
 from neptune_airflow.operators.owner import JobOwner
+from neptune_airflow.operators.teller import JobTeller
 from neptune_airflow.parameters import AUTO, Parameter, build_request, check_value, is_templated
-from neptune_airflow.redaction import redact
+from neptune_airflow.records import moment
 from neptune_airflow.task import NeptuneMLTask
 from neptune_airflow.watch import as_words
 
@@ -54,7 +52,7 @@ STOP_PATIENCE = 1800
 _SUBMITTED = "neptune_ml_submitted"
 
 
-class NeptuneMLJobOperator(Lineage, JobOwner):
+class NeptuneMLJobOperator(Lineage, JobTeller, JobOwner):
     """Submit one job, wait for it, return it.
 
     The job's id is computed from the task instance, so that a retry, a second delivery of the task or a crash finds
@@ -121,11 +119,16 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit the job, or find the one that this task instance has submitted before, and see it through."""
         self._ti = context["ti"]
+        with self._recording(context):
+            return self._see_through(context)
+
+    def _see_through(self, context: Context) -> dict[str, Any]:
         request = self._build_on_earlier(context, self._request())
+        self._asks_for(request, self._location(request, "source"), self._location(request, "target"))
         with self._owning():
             job = self._submit_once(context, request)
             self._holding = (job.id,)
-            self._announce(context, job)
+            self._announce(job, request)
             if not self.wait_for_completion and not job.phase.ended:
                 self._holding = ()
                 tell_assets(context, self.outlets, job.as_dict(), asset_uri(job))
@@ -185,6 +188,7 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
                 move.value,
             )
             if move is Move.KEEP:
+                self._adopted()
                 return job
             if move is not Move.SUBMIT:
                 self._make_way(job, cancel=move is Move.REPLACE)
@@ -231,9 +235,7 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
 
     def _submit(self, context: Context, attempt: Attempt | None, request: dict[str, Any]) -> Job:
         """Send the request until it is known that the service has it: under one id, it can't have it twice."""
-        self.log.info(
-            "Submitting the %s: %s", self.kind.title, redact(json.dumps(masked(request), sort_keys=True), LONGEST_TEXT)
-        )
+        self._log_request("Submitting", request)
         own_id = request.get("id")
         sent_before = False
 
@@ -260,18 +262,12 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
 
         job = self._patiently(send)
         self._holding = (job.id,)
+        self._accepted(request)
         self._check_killed()
         if attempt and not self.kind.caller_names_it:
             remember(context, _SUBMITTED, {"id": job.id, "try": attempt.try_number})
         described = self._ask(job.id)
         return described if isinstance(described, Job) else job
-
-    def _announce(self, context: Context, job: Job) -> None:
-        """Say which job it is, and where to look at it, in the log and as links."""
-        self._push_links(context, job)
-        self.log.info(
-            "The %s of this task is %r%s.", self.kind.title, job.id, f", {job.name} on SageMaker" if job.name else ""
-        )
 
     # 2. Wait: see NeptuneMLTask; this is how long.
 
@@ -284,6 +280,8 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
             began = started.timestamp() if started else time.time()
             deadline = min(deadline, began + self.execution_timeout.total_seconds())
         self.log.info("Waiting for it for %s at the most.", as_words(deadline - time.time()))
+        self.record.tell(deadline=moment(deadline))
+        self._store()
         return deadline
 
     # 3. The result.
@@ -295,36 +293,25 @@ class NeptuneMLJobOperator(Lineage, JobOwner):
             return self._finish(context, self._revive(event))
 
     def _finish(self, context: Context, job: Job) -> dict[str, Any]:
-        self._push_links(context, job)
+        self._show(job)
         succeeded = job.phase is Phase.SUCCEEDED
         if succeeded or self.kind.removal is None:
             self._holding = ()
         if not succeeded:
             raise self._failure(job)
         job = self._with_metrics(job)
+        self._keep_report(job)
         wrote = f"; it wrote {job.output_location}" if job.output_location else ""
         self.log.info("The %s %r is %s%s.", self.kind.title, job.id, job.status, wrote)
         self._finished = job
         tell_assets(context, self.outlets, job.as_dict(), asset_uri(job))
         return job.as_dict()
 
-    def _with_metrics(self, job: Job) -> Job:
-        """Add what a training says of its model; one without is finished and paid for all the same."""
-        if not self.kind.metrics_files:
-            return job
-        try:
-            metrics = self.hook.read_metrics(job)
-        except NeptuneMLError as error:
-            self.log.warning("%s\nThe result has no metrics.", error)
-            return job
-        self.log.info("Its metrics: %s", json.dumps(metrics, sort_keys=True))
-        return job._replace(metrics=metrics)
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+    def _resume(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; where Airflow itself ended it, the job may have ended as well meanwhile."""
         self._ti = context["ti"]
         try:
-            return super().resume_execution(next_method, next_kwargs, context)
+            return super()._resume(next_method, next_kwargs, context)
         except TaskDeferralTimeout as error:
             job_id = self._deferred_job_id(context)
             self._holding = (job_id,) if job_id else ()

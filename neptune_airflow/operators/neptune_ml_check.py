@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from neptune_airflow.compat import BaseOperator, tell_assets
+from neptune_airflow.compat import tell_assets
 from neptune_airflow.errors import (
     NeptuneMLParameterError,
     NeptuneMLRequestError,
     NeptuneMLUnavailableError,
     classify,
 )
+from neptune_airflow.jobs import DATA_PROCESSING as DATA_PROCESSING_JOB
+from neptune_airflow.jobs import Phase
+from neptune_airflow.links import CHECK_LINKS
 from neptune_airflow.parameters import DATA_PROCESSING, build_request, check_value, is_templated
+from neptune_airflow.recording import Recording
+from neptune_airflow.records import CHECKS
+from neptune_airflow.reports import of_check
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,7 +42,7 @@ _PARAMETERS = tuple(each for each in DATA_PROCESSING if each.wire in ("inputData
 PATIENCE = {"connect_timeout": 10, "read_timeout": 60, "retries": {"total_max_attempts": 3}}
 
 
-class NeptuneMLCheckExportOperator(BaseOperator):
+class NeptuneMLCheckExportOperator(Recording):
     """Say what is wrong with an export before a data processing job is paid for, and fail if there is something.
 
     The report is in the task's log, and in the XCom ``export_report`` as a dict of at most 48 kB, also when the task
@@ -72,6 +78,9 @@ class NeptuneMLCheckExportOperator(BaseOperator):
         "verify",
     )
     ui_color = "#d9f2e0"
+    kind = DATA_PROCESSING_JOB
+    part = CHECKS
+    operator_extra_links = CHECK_LINKS
 
     def __init__(
         self,
@@ -111,10 +120,15 @@ class NeptuneMLCheckExportOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the export; tell of it, and judge."""
+        with self._recording(context):
+            return self._check(context)
+
+    def _check(self, context: Context) -> dict[str, Any]:
         from neptune_airflow.check import Unreadable
 
         request = build_request(_PARAMETERS, {each.name: getattr(self, each.name) for each in _PARAMETERS}, self.where)
         location = request["inputDataS3Location"]
+        self._asks_for(request, location, None)
         try:
             report = _look(self, context, location, request.get("configFileName"), full=self.full)
         except Unreadable as reason:
@@ -126,11 +140,15 @@ class NeptuneMLCheckExportOperator(BaseOperator):
             ) from None
         except ModuleNotFoundError as missing:
             raise NeptuneMLRequestError(str(missing)) from None
+        figures, told = of_check(report.as_dict())
+        self.record.tell(figures=figures, report=told)
         _judge(report, report.errors)
         if self.fail_on == "warning":
             _judge(report, report.warnings)
         result = {"location": location, "errors": len(report.errors), "warnings": len(report.warnings)}
         tell_assets(context, self.outlets, result, location)
+        self.record.tell(phase=Phase.SUCCEEDED.value)
+        self._store()
         return result
 
 

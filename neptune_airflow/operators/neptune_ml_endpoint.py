@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/neptune/latest/userguide/machine-learning-api-endpoi
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from neptune_airflow.errors import (
 )
 from neptune_airflow.jobs import Attempt, Job, Phase
 from neptune_airflow.operators.base import STOP_PATIENCE, NeptuneMLJobOperator, template_fields
+from neptune_airflow.records import REMOVES
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -118,14 +118,17 @@ class NeptuneMLCreateEndpointOperator(NeptuneMLJobOperator):
         if sent is not None and (existing.phase is Phase.ACTIVE or existing.configuration != sent):
             self.log.info("An earlier try has sent this; the endpoint %r is %s.", existing.id, existing.status)
             self._cancels = self.cancel_on_kill and not sent
+            self._adopted()
             return existing
         self._cancels = False
         if existing.phase is Phase.ACTIVE:
             self.log.info("The endpoint %r is %s; waiting until it can be updated.", existing.id, existing.status)
             existing = self._wait(existing.id, time.time() + STOP_PATIENCE)
         self._remember(context, existing)
-        self.log.info("Updating the endpoint: %s", json.dumps(request, sort_keys=True))
-        return self._patiently(lambda: self._send_update(request, existing))
+        self._log_request("Updating", request)
+        job = self._patiently(lambda: self._send_update(request, existing))
+        self._accepted(request)
+        return job
 
     def _send_update(self, request: dict[str, Any], existing: Job) -> Job:
         self._check_killed()
@@ -179,6 +182,7 @@ class NeptuneMLDeleteEndpointOperator(NeptuneMLJobOperator):
     """
 
     kind = jobs.ENDPOINT_DELETION
+    part = REMOVES
     parameters = api.ENDPOINT_DELETION
     template_fields = template_fields(api.ENDPOINT_DELETION)
 
@@ -197,13 +201,14 @@ class NeptuneMLDeleteEndpointOperator(NeptuneMLJobOperator):
     def _submit_once(self, context: Context, request: dict[str, Any]) -> Job:
         """Ask for the deletion as often as it takes: asking twice does no harm."""
         del context
-        self.log.info("Deleting the endpoint: %s", json.dumps(request, sort_keys=True))
+        self._log_request("Asking for", request)
         job = self._describe_or_none(request["id"])
         if job is None or job.phase is Phase.SUCCEEDED:
             self.log.info("There is no endpoint %r, so there is nothing to delete.", request["id"])
             return Job(self.kind.name, request["id"], status=self.kind.gone)
         try:
             self._patiently(lambda: self.hook.start_job(self.kind, request))
+            self._accepted(request)
         except NeptuneMLJobNotFoundError:
             self.log.info("The endpoint %r has gone meanwhile.", request["id"])
         described = self._ask(request["id"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from neptune_airflow import jobs
-from neptune_airflow.compat import AirflowSensorTimeout, AirflowSkipException
+from neptune_airflow.compat import AirflowSensorTimeout, AirflowSkipException, recall, remember
 from neptune_airflow.errors import (
     NeptuneMLRequestError,
     NeptuneMLTimeoutError,
@@ -18,11 +18,17 @@ from neptune_airflow.errors import (
 )
 from neptune_airflow.jobs import Job, Phase
 from neptune_airflow.parameters import Parameter, check_value, is_templated, job_id, text
+from neptune_airflow.records import moment
 from neptune_airflow.task import NeptuneMLTask
 from neptune_airflow.watch import Watch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from neptune_airflow.hooks.logs import LogFollower
+
+
+_SEEN = "neptune_ml_seen"
 
 
 class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
@@ -50,36 +56,69 @@ class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
         kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self._watch: Watch | None = None
+        self._lines: LogFollower | None = None
         setattr(self, self.kind.id_argument, job_id)
         if not is_templated(job_id):
             check_value(self._id, job_id, self.where)
 
     def execute(self, context: Context) -> Any:
         """Wait here, or in the triggerer if the job has not ended yet."""
-        if not self.deferrable:
-            return super().execute(context)
+        with self._recording(context):
+            if self.deferrable:
+                return self._poke_or_defer(context)
+            with self._remembering(context):
+                return super().execute(context)
+
+    def _poke_or_defer(self, context: Context) -> Any:
         with self._failing():
             done = self.poke(context)
         if done:
             return done.xcom_value
-        return self._defer(context, self._watched_id(), time.time() + self.timeout)
+        deadline = time.time() + self.timeout
+        self.record.tell(deadline=moment(deadline))
+        self._store()
+        return self._defer(context, self._watched_id(), deadline)
+
+    @contextmanager
+    def _remembering(self, context: Context) -> Iterator[None]:
+        """Keep the changes of the status that are seen: Airflow wipes a sensor's XComs whenever it is rescheduled."""
+        if not self.reschedule:
+            yield
+            return
+        watched = self._watched_id()
+        kept = recall(context, _SEEN) or {}
+        if kept.get("id") == watched:
+            self._passed(kept["timeline"])
+        seen = self.record.values["timeline"]
+        try:
+            yield
+        finally:
+            if (timeline := self.record.values["timeline"]) != seen:
+                kept = {"id": watched, "try": context["ti"].try_number, "timeline": timeline}
+                remember(context, _SEEN, kept)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
+        del context
         watched = self._watched_id()
         if self._watch is None:
             self._watch = self._new_watch(watched, deadline=None)
+            # One that is rescheduled has another worker each time, which does not know what was shown before.
+            self._lines = None if self.deferrable or self.reschedule else self._follow_log()
         outcome = self._ask(watched)
         if isinstance(outcome, Job):
-            self._push_links(context, outcome)
+            self._show(outcome)
+            if self._lines:
+                self._lines.look(outcome)
         ended = self._watch.take(outcome)
         return PokeReturnValue(True, self._result(ended)) if ended else PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on where the trigger's wait has ended."""
+        del context
         with self._failing():
             job = self._revive(event)
-            self._push_links(context, job)
+            self._show(job)
             return self._result(job)
 
     def _watched_id(self) -> str:

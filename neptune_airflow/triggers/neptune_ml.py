@@ -14,9 +14,12 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from neptune_airflow.compat import task_state, triggers_are_told_of_kills
 from neptune_airflow.errors import NeptuneMLError
 from neptune_airflow.hooks.shared import polling
+from neptune_airflow.hooks.shared_logs import listening
 from neptune_airflow.hooks.threads import in_thread
+from neptune_airflow.job_logs import LogPrinter
 from neptune_airflow.jobs import KINDS, Job
 from neptune_airflow.letting_go import GOES_ON, Farewell, outlives
+from neptune_airflow.records import moment, with_change
 from neptune_airflow.watch import Watch
 
 if TYPE_CHECKING:
@@ -26,8 +29,9 @@ if TYPE_CHECKING:
 class NeptuneMLJobTrigger(BaseTrigger):
     """Wait until a job has ended, or the deadline has passed, or asking has become pointless.
 
-    Every way out is an event with ``job`` (as `Job.as_dict` gives it), and ``error`` and ``error_type`` where it did
-    not simply end; the task that resumes makes of it what it makes of the same outcome of a wait in a worker.
+    Every way out is an event with ``job`` (as `Job.as_dict` gives it), ``timeline``, when its status changed, and
+    ``error`` and ``error_type`` where it did not simply end; the task that resumes makes of it what it makes of the
+    same outcome of a wait in a worker.
 
     All triggers of a triggerer share what they can: see `neptune_airflow.hooks.shared`.
 
@@ -41,6 +45,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
     :param not_before: seconds since the epoch before which nothing is told; None tells at once.
     :param waiter_max_delay: the most seconds between two polls, however old the job is; None polls at fixed times.
     :param began: seconds since the epoch at which the job was submitted, as far as is known; None means now.
+    :param print_log: whether the job's CloudWatch log is shown in the task's, as it arrives.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
         not_before: float | None = None,
         waiter_max_delay: float | None = None,
         began: float | None = None,
+        print_log: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.kind = kind
@@ -65,6 +71,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
         self.not_before = not_before
         self.waiter_max_delay = waiter_max_delay
         self.began = began
+        self.print_log = print_log
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give the class's path and the arguments to make it again."""
@@ -80,6 +87,7 @@ class NeptuneMLJobTrigger(BaseTrigger):
                 "not_before": self.not_before,
                 "waiter_max_delay": self.waiter_max_delay,
                 "began": self.began,
+                "print_log": self.print_log,
             },
         )
 
@@ -120,6 +128,11 @@ class NeptuneMLJobTrigger(BaseTrigger):
     async def _outcome(self) -> dict[str, Any]:
         """Wait, and put whatever comes of it into an event: a trigger that raises costs the task a retry."""
         kind = KINDS[self.kind]
+        timeline: list[list[str]] = []
+
+        def changed(job: Job) -> None:
+            timeline[:] = with_change(timeline, moment(time.time()), str(job.status))
+
         watch = Watch(
             kind,
             self.job_id,
@@ -128,22 +141,28 @@ class NeptuneMLJobTrigger(BaseTrigger):
             deadline=self.deadline,
             began=self.began,
             log=self.log,
+            on_change=changed,
         )
         job = Job(self.kind, self.job_id)
         try:
-            async with polling(kind, self.job_id, self.hook_arguments) as poll:
+            async with (
+                polling(kind, self.job_id, self.hook_arguments) as poll,
+                listening(poll.log, LogPrinter(self.log) if self.print_log else None) as lines,
+            ):
                 pause = watch.first_pause(self._too_early())
                 while True:
                     outcome = await poll.next(pause)
                     if isinstance(outcome, Job):
                         job = outcome
+                        await lines.look(job)
                     if watch.take(outcome):
-                        return {"job": job.as_dict()}
+                        return {"job": job.as_dict(), "timeline": timeline}
                     pause = watch.pause()
         except Exception as error:
             if not isinstance(error, NeptuneMLError):
                 self.log.exception("Waiting for job %r failed in a way that was not foreseen.", self.job_id)
-            return {"job": job.as_dict(), "error": str(error) or repr(error), "error_type": type(error).__name__}
+            failure = {"error": str(error) or repr(error), "error_type": type(error).__name__}
+            return {"job": job.as_dict(), "timeline": timeline, **failure}
 
     def _too_early(self) -> float:
         return max((self.not_before or 0) - time.time(), 0.0)
