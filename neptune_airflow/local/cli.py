@@ -53,6 +53,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return Settings(
         host=arguments.host,
         port=arguments.port,
+        public_url=arguments.public_url,
         region=arguments.region,
         buckets=tuple(arguments.bucket or default.buckets),
         cluster_role=not arguments.no_cluster_role,
@@ -87,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     default = Settings()
     serve.add_argument("--host", default=default.host, help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=8182, help="port; 0 takes a free one (default: %(default)s)")
+    serve.add_argument(
+        "--public-url", metavar="URL", help="where a browser reaches the service (default: where it listens)"
+    )
     serve.add_argument("--region", default=default.region, help="AWS region of ARNs and URLs (default: %(default)s)")
     serve.add_argument(
         "--bucket", action="append", metavar="NAME", help="S3 bucket to begin with; repeatable (default: neptune-ml)"

@@ -121,6 +121,20 @@ class Cloud:
             stream = {"logGroupName": job.log_group, "logStreamName": job.log_stream}
             self._logs.put_log_events(**stream, logEvents=events)
 
+    def last_lines(self, job: Job, most: int) -> list[dict[str, Any]]:
+        """Give the newest events of a job's log stream, the oldest first; of one that is not there yet, none.
+
+        :param most: how many at the most.
+        """
+        try:
+            answer = self._logs.get_log_events(
+                logGroupName=job.log_group, logStreamName=job.log_stream, limit=most, startFromHead=False
+            )
+        except self._logs.exceptions.ResourceNotFoundException:
+            return []
+        events: list[dict[str, Any]] = answer["events"]
+        return events
+
     def log_url(self, job: Job) -> str:
         """Give the console's address of a job's log, as AWS writes it."""
         console = f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region={self.region}"

@@ -6,13 +6,14 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from neptune_airflow.jobs import CONSOLE_HEADER
 from neptune_airflow.local.faults import Faults
-from neptune_airflow.local.kinds import KINDS
+from neptune_airflow.local.kinds import KINDS, OPERATIONS
 from neptune_airflow.local.ledger import Ledger
 from neptune_airflow.local.refusals import BROKEN, Refusal, RefusedError
 from neptune_airflow.local.wire import Answer, Api, Call, new_id
@@ -40,12 +41,16 @@ class Front:
     def __init__(self, moto: Any, faults: Faults, ledger: Ledger) -> None:
         self._moto, self._faults, self._ledger = moto, faults, ledger
         self._apis: tuple[Api, ...] = ()
+        self._page_of: Callable[[str, str], str] | None = None
         self._open = threading.Event()
         self._closing = threading.Event()
 
-    def open(self, *apis: Api) -> None:
-        """Begin to answer for these APIs; moto's part answers from the first moment, for the set-up needs it."""
-        self._apis = apis
+    def open(self, *apis: Api, page_of: Callable[[str, str], str] | None = None) -> None:
+        """Begin to answer for these APIs; moto's part answers from the first moment, for the set-up needs it.
+
+        :param page_of: gives the address of the page of a job, by its kind and its id.
+        """
+        self._apis, self._page_of = apis, page_of
         self._open.set()
 
     def close(self) -> None:
@@ -97,7 +102,16 @@ class Front:
         body = self._work(call)
         if effects.get("drop") == "after":
             raise DroppedError
-        return Answer(_with_status(body, effects["status"]) if "status" in effects else body)
+        if "status" in effects:
+            body = _with_status(body, effects["status"])
+        return Answer(body, headers=self._headers(call, body))
+
+    def _headers(self, call: Call, body: dict[str, Any]) -> dict[str, str]:
+        """Say in an answer about a job where people can look at it."""
+        job_id = call.job_id or body.get("id") or body.get("jobId")
+        if self._page_of is None or job_id is None:
+            return {}
+        return {CONSOLE_HEADER: self._page_of(OPERATIONS[call.operation][1], job_id)}
 
     def _work(self, call: Call) -> dict[str, Any]:
         try:

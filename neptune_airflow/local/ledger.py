@@ -40,6 +40,11 @@ class Ledger:
         with self._lock:
             self._statuses.append(entry)
 
+    def changes(self, kind: str, job_id: str) -> list[dict[str, Any]]:
+        """Give the changes of one job's status, in order."""
+        with self._lock:
+            return [each for each in self._statuses if (each["kind"], each["id"]) == (kind, job_id)]
+
     def history(self) -> dict[str, Any]:
         """Give everything: ``calls`` and ``statuses`` in order, and ``counts`` of calls by operation."""
         with self._lock:

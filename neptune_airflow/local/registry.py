@@ -213,6 +213,11 @@ class Registry:
             job = self._jobs.get(kind, {}).get(job_id)
             return None if job is None or job.gone else job
 
+    def last(self, kind: str, job_id: str) -> Job | None:
+        """Give the last job that had an id, or None; one that is gone by now, too."""
+        with self._changed:
+            return self._jobs.get(kind, {}).get(job_id)
+
     def find_named(self, kind: str, name: str) -> Job | None:
         """Give a job by its SageMaker name, or None."""
         with self._changed:

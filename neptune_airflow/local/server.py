@@ -20,6 +20,7 @@ from neptune_airflow.local.front import Front
 from neptune_airflow.local.kinds import KINDS
 from neptune_airflow.local.ledger import Ledger
 from neptune_airflow.local.ml_api import MlApi
+from neptune_airflow.local.pages import Pages
 from neptune_airflow.local.registry import Job, Registry, Status
 from neptune_airflow.local.runner import Runner
 from neptune_airflow.local.runtime_api import InvocationApi
@@ -104,7 +105,9 @@ class LocalNeptune:
         self._runner = Runner(settings, self._registry, cloud, self.endpoint_url)
         services = Services(settings, self._registry, self._runner, cloud, self._faults)
         control = ControlApi(self._faults, self._ledger)
-        self._front.open(MlApi(services), ExportApi(services), InvocationApi(services), control)
+        pages = Pages(services, self._ledger, settings.public_url or self.endpoint_url)
+        apis = MlApi(services), ExportApi(services), InvocationApi(services), pages, control
+        self._front.open(*apis, page_of=pages.address)
 
     def stop(self) -> None:
         """Stop every job, then the service; no process and no open port is left."""

@@ -22,6 +22,7 @@ class Settings:
 
     :param host: address to listen on.
     :param port: port to listen on; 0 takes a free one.
+    :param public_url: the service's address, as a browser reaches it; None is where it listens.
     :param region: AWS region that names, ARNs and console URLs carry.
     :param buckets: S3 buckets that exist from the start.
     :param cluster_role: whether the Neptune cluster has its IAM role attached; without one a request must name its own.
@@ -36,6 +37,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 0
+    public_url: str | None = None
     region: str = "us-east-1"
     buckets: tuple[str, ...] = ("neptune-ml",)
     cluster_role: bool = True
