@@ -15,6 +15,7 @@ from neptune_airflow.compat import (
     own_xcom,
     worker_lingers,
 )
+from neptune_airflow.config import option
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
     NeptuneMLError,
@@ -59,10 +60,12 @@ class NeptuneMLTask(Recording):
     :param botocore_config: arguments of botocore's ``Config``.
     :param deferrable: wait in the triggerer, without a worker; by default ``[operators] default_deferrable``.
     :param waiter_delay: seconds between two polls of a young job. The pause grows with the job's age, to 1/40 of it, so
-        that its end is seen within ``waiter_delay`` seconds or 3% of its duration, whichever is more.
+        that its end is seen within ``waiter_delay`` seconds or 3% of its duration, whichever is more. None takes
+        ``[neptune_ml] waiter_delay``, by default 30.
     :param waiter_max_delay: the most seconds between two polls, however old the job is; the same as ``waiter_delay``
-        polls at fixed times.
-    :param print_log: show the job's CloudWatch log in the task's own, as it arrives (docs/task-log.md).
+        polls at fixed times. None takes ``[neptune_ml] waiter_max_delay``, by default 300.
+    :param print_log: show the job's CloudWatch log in the task's own, as it arrives (docs/task-log.md). None takes
+        ``[neptune_ml] print_log``, by default True.
     :param retry_policy: what a failure means for the task's ``retries``, such as
         `neptune_airflow.retries.NEPTUNE_ML_RETRY_POLICY`. None tries every failed job again, as a new job.
     """
@@ -89,9 +92,9 @@ class NeptuneMLTask(Recording):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
         deferrable: bool = default_deferrable(),
-        waiter_delay: float = 30,
-        waiter_max_delay: float = 300,
-        print_log: bool = True,
+        waiter_delay: float | str | None = None,
+        waiter_max_delay: float | str | None = None,
+        print_log: bool | None = None,
         retry_policy: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -108,7 +111,7 @@ class NeptuneMLTask(Recording):
         self.waiter_max_delay = waiter_max_delay
         self.print_log = print_log
         for name in ("waiter_delay", "waiter_max_delay"):
-            if not is_templated(getattr(self, name)):
+            if not is_templated(given := getattr(self, name)) and not is_absent(given):
                 self._seconds(name)
         if not is_templated(endpoint_url):
             self._check_address()
@@ -181,6 +184,8 @@ class NeptuneMLTask(Recording):
 
     def _seconds(self, name: str) -> float:
         given = getattr(self, name)
+        if is_absent(given):
+            given = option(name)
         try:
             seconds = float(given)
         except (TypeError, ValueError):
@@ -220,9 +225,13 @@ class NeptuneMLTask(Recording):
             else:
                 self._sleep(watch.pause())
 
+    @property
+    def _prints_log(self) -> bool:
+        return bool(option("print_log") if self.print_log is None else self.print_log)
+
     def _follow_log(self) -> LogFollower | None:
         """Give what shows the log of a job that this worker waits for, if that is wanted."""
-        if not self.print_log:
+        if not self._prints_log:
             return None
         from neptune_airflow.hooks.logs import LogFollower
 
@@ -273,7 +282,7 @@ class NeptuneMLTask(Recording):
                 cancel_on_kill=self._cancels,
                 not_before=now + worker_lingers(),
                 began=began,
-                print_log=self.print_log,
+                print_log=self._prints_log,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(deadline - now, 0) + BACKSTOP) if deadline else None,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from neptune_airflow import stats
 from neptune_airflow.compat import masked
+from neptune_airflow.config import option
 from neptune_airflow.errors import LONGEST_TEXT, NeptuneMLError
 from neptune_airflow.jobs import KINDS, Job
 from neptune_airflow.parameters import Parameter
@@ -78,6 +79,8 @@ class JobTeller(NeptuneMLTask):
 
     def _keep_report(self, job: Job) -> None:
         """Keep what the job has written about its work, as far as it can be read."""
+        if not option("read_reports"):
+            return
         from neptune_airflow import reports
 
         known = self.record.values
