@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from neptune_airflow.jobs import KINDS
 from neptune_airflow.plugin.queries import as_record
 from neptune_airflow.plugin.stages import Stage, operators, status
-from neptune_airflow.records import FIELDS
+from neptune_airflow.records import FIELDS, PARTS
 
 # A record in which nothing is known.
 _EMPTY: Mapping[str, Any] = {**FIELDS, "failure": {}}
@@ -68,8 +69,8 @@ def _task(row: Any, record: Mapping[str, Any]) -> dict[str, Any]:
         "status": status(row.state),
         "start": written(row.start_date),
         "end": written(row.end_date),
-        "kind": record["kind"] or known.kind,
-        "part": record["part"] or known.part,
+        "kind": record["kind"] if record["kind"] in KINDS else known.kind,
+        "part": record["part"] if record["part"] in PARTS else known.part,
     }
 
 

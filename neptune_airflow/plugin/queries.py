@@ -175,8 +175,8 @@ def _runs() -> Select[Any]:
 
 
 def _is_stage(kind: str | None = None) -> ColumnElement[bool]:
-    """Say whether a task of a run is about a Neptune ML job, by its operator or its record."""
-    names = [name for name, stage in operators().items() if kind in (None, stage.kind)]
+    """Say whether a task of a run is about a Neptune ML job: by its operator, or by its record if that is not ours."""
+    ours = operators()
     record = aliased(XComModel)
     recorded = (
         exists()
@@ -189,10 +189,12 @@ def _is_stage(kind: str | None = None) -> ColumnElement[bool]:
         )
         .correlate(DagRun, TaskInstance)  # by itself it would do so with the query around it alone
     )
-    return or_(TaskInstance.operator.in_(names), recorded)
+    return or_(
+        TaskInstance.operator.in_([name for name, stage in ours.items() if kind in (None, stage.kind)]),
+        and_(func.coalesce(TaskInstance.operator, "").not_in(list(ours)), recorded),
+    )
 
 
 def _is_at(status: str) -> ColumnElement[bool]:
-    states = STATUSES[status]
-    named = TaskInstance.state.in_([state for state in states if state])
-    return or_(named, TaskInstance.state.is_(None)) if None in states else named
+    """Say whether a task is at this; hidden from the index of states, by which a run would be sought among all."""
+    return func.coalesce(TaskInstance.state, "").in_([state or "" for state in STATUSES[status]])

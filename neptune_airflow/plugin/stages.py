@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
-
-from neptune_airflow import jobs, records
 
 #: Airflow's states of a task instance, by the word that the page has for them; None is one that is not scheduled yet.
 STATUSES: Mapping[str, tuple[str | None, ...]] = MappingProxyType(
@@ -19,6 +18,17 @@ STATUSES: Mapping[str, tuple[str | None, ...]] = MappingProxyType(
         "failed": ("failed",),
         "not_run": ("skipped", "upstream_failed", "removed"),
     }
+)
+# Where the tasks are; to import them is what an API server does, and no other part of Airflow.
+_MODULES = tuple(
+    f"neptune_airflow.{name}"
+    for name in (
+        "operators.neptune_export",
+        "operators.neptune_ml",
+        "operators.neptune_ml_check",
+        "operators.neptune_ml_endpoint",
+        "sensors.neptune_ml",
+    )
 )
 _STATUS = {state: status for status, states in STATUSES.items() for state in states}
 
@@ -45,20 +55,13 @@ def operators() -> Mapping[str, Stage]:
 
     By it a task is known that has not begun. One of a class that somebody else derived is known once it has a record.
     """
-    from neptune_airflow.operators import neptune_export, neptune_ml, neptune_ml_check, neptune_ml_endpoint
-    from neptune_airflow.sensors import neptune_ml as sensors
-    from neptune_airflow.task import NeptuneMLTask
+    for module in _MODULES:
+        import_module(module)
+    from neptune_airflow.recording import Recording
 
-    del neptune_export, neptune_ml, neptune_ml_endpoint
-    removals = {kind.removal for kind in jobs.KINDS.values()}
-    known = {neptune_ml_check.NeptuneMLCheckExportOperator.__name__: Stage(jobs.EXPORT.name, records.CHECKS)}
-    for task in _family(NeptuneMLTask):
-        if (kind := getattr(task, "kind", None)) and task.__module__.startswith(__package__.partition(".")[0]):
-            submits = records.REMOVES if kind.name in removals else records.SUBMITS
-            known[task.__name__] = Stage(
-                kind.name, records.WAITS if issubclass(task, sensors.NeptuneMLJobSensor) else submits
-            )
-    return MappingProxyType(known)
+    own = __name__.partition(".")[0]
+    known = (task for task in _family(Recording) if task.__module__.partition(".")[0] == own and hasattr(task, "kind"))
+    return MappingProxyType({task.__name__: Stage(task.kind.name, task.part) for task in known})
 
 
 def _family(base: type[Any]) -> Iterator[type[Any]]:

@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -30,7 +31,9 @@ class ApiServer(Stack):
     :param home: the throwaway folder.
     :param prefix: the path of ``[api] base_url``, such as ``/team/airflow``.
     :param runs: how many runs of pipelines the past has, besides those of `history.special`; None is no past at all.
+    :param others: how many runs of a DAG that has nothing to do with Neptune ML.
     :param settings: environment variables, stronger than the stack's own.
+    :param more: further arguments of the stack that this one is mixed into.
     """
 
     def __init__(
@@ -39,9 +42,10 @@ class ApiServer(Stack):
         *,
         prefix: str = "",
         runs: int | None = None,
+        others: int = 0,
         settings: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> None:
-        dags = home / "dags"
         own = {
             "PYTHONPATH": str(PROJECT),
             "AIRFLOW__CORE__AUTH_MANAGER": "tests.plugin.rights.SomeRightsAuthManager",
@@ -51,10 +55,10 @@ class ApiServer(Stack):
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
             "AIRFLOW__CORE__FERNET_KEY": "",
         }
-        super().__init__(home, dags, tell=lambda _: None, settings=own | dict(settings or {}))
+        super().__init__(home, dags=home / "dags", tell=lambda _: None, settings=own | dict(settings or {}), **more)
         self.prefix = prefix
         self.address = f"{self.ui}{prefix}"
-        self._runs = runs
+        self._past = ["--runs", str(runs), "--others", str(others)] if runs is not None else []
 
     def start(self) -> None:
         """Prepare the database, fill it, start the server and wait until it answers."""
@@ -62,8 +66,8 @@ class ApiServer(Stack):
         self._environment = self._surroundings() | {"AIRFLOW__API__BASE_URL": self.address}
         self._environment |= self.backends()
         Part.start("database", ["airflow", "db", "migrate"], self.home, self._environment).finish(START_SECONDS)
-        if self._runs is not None:
-            self.run("-m", "tests.plugin.history", "--runs", str(self._runs))
+        if self._past:
+            self.run("-m", "tests.plugin.history", *self._past)
         self.launch("api-server", ["airflow", "api-server"])
         self.wait_for(self._answers, "Airflow's API server")
 

@@ -17,6 +17,7 @@ from neptune_airflow.records import KEY, Record, moment
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAG_IDS = ("fraud_ring", "film_ratings", "supply_chain")
+OTHER_DAG = "nightly_reports"
 #: A run whose id, and whose job's texts, are as bad as they can be.
 BAD_DAG, BAD_RUN = "odd.dag-id", "manual__1/../../x?y=1&z=\"><img src=x onerror=alert(1)>%2e%2e%2fétoile☆'"
 BAD_TEXT = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
@@ -62,14 +63,15 @@ class Past:
         return row
 
     def task(self, run: dict[str, Any], task_id: str, operator: str, state: str | None, **more: Any) -> None:
-        """Add a task of a run; ``record`` among the further values is what it has left."""
-        record = more.pop("record", None)
+        """Add a task of a run; ``record`` and ``returns`` among the further values are what it has left."""
+        xcoms = {KEY: more.pop("record", None), "return_value": more.pop("returns", None)}
         row = {"map_index": -1, "start_date": None, "end_date": None, "try_number": 1 if state else 0, **more}
         row |= {"id": uuid.uuid4(), "dag_id": run["dag_id"], "run_id": run["run_id"], "task_id": task_id}
         self.tasks.append({**row, "operator": operator, "state": state, "pool": "default_pool", "max_tries": 0})
-        if record:
-            place = {name: row[name] for name in ("dag_id", "run_id", "task_id", "map_index")}
-            self.xcoms.append({**place, "dag_run_id": run["id"], "key": KEY, "value": record, "timestamp": NOW})
+        place = {name: row[name] for name in ("dag_id", "run_id", "task_id", "map_index")}
+        for key, value in xcoms.items():
+            if value:
+                self.xcoms.append({**place, "dag_run_id": run["id"], "key": key, "value": value, "timestamp": NOW})
 
 
 def record(kind: str, part: str, job_id: str, submitted: datetime, took: float | None, status: str, **more: Any) -> Any:
@@ -116,11 +118,25 @@ def about(kind: str, number: int) -> dict[str, Any]:
                 ],
             },
         }
+    value = round(0.9 + (number % 90) / 1000, 4)
     if kind == "model_training":
         return {
-            "figures": {"metric_name": "roc_auc", "value": 0.9 + (number % 90) / 1000, "baseline": 0.61},
+            "figures": {
+                "metric_name": "roc_auc",
+                "split": "test",
+                "value": value,
+                "baseline": 0.61,
+                "baseline_name": "degree",
+            },
             "parameters": {"dataProcessingJobId": "x", "maxHPONumberOfTrainingJobs": 4, "hooks": {"on": ["a", "b"]}},
-            "report": {"trials": [_trial(each, number) for each in range(4)]},
+            "report": {
+                "metric": "roc_auc",
+                "compared_on": "valid",
+                "target": "Account.fraud",
+                "comparison": {"rgcn": value, "degree": 0.61, "majority": 0.5},
+                "trials": [_trial(each, number) for each in range(4)],
+                "best_trial": "1",
+            },
         }
     return {"figures": {}, "parameters": {"instanceType": "ml.m5.xlarge"}}
 
@@ -137,7 +153,13 @@ def _features() -> list[dict[str, Any]]:
 def _trial(number: int, seed: int) -> dict[str, Any]:
     rate = 0.15 + 0.07 * number + (seed % 7) / 100
     curve = [[epoch, round(0.95 - 0.4 * math.exp(-rate * epoch) - 0.01 * number, 4)] for epoch in range(30)]
-    return {"name": f"trial {number + 1}", "metrics": {"roc_auc": curve}, "learning_rate": 0.01 / (number + 1)}
+    return {
+        "name": str(number + 1),
+        "value": curve[-1][1],
+        "best_epoch": 29,
+        "parameters": {"lr": 0.01 / (number + 1), "num-hidden": 64},
+        "metrics": curve,
+    }
 
 
 def pipeline(
@@ -234,6 +256,16 @@ def many(past: Past, count: int) -> None:
         pipeline(past, number, DAG_IDS[number % 3], run_id, due, fails=number % 5 if number % 9 == 0 else 9)
 
 
+def others(past: Past, count: int) -> None:
+    """Add runs of a DAG that has nothing to do with Neptune ML, with five tasks that have each left an XCom."""
+    for number in range(count):
+        run = past.run(OTHER_DAG, f"manual__{number}", "success", NOW - timedelta(days=1, minutes=10 * number + 5), 60)
+        for task in range(5):
+            past.task(
+                run, f"task_{task}", "PythonOperator", "success", start_date=run["run_after"], returns={"rows": task}
+            )
+
+
 def store(past: Past) -> None:
     """Put all of it into the database."""
     from airflow.models.dag import DagModel
@@ -247,7 +279,7 @@ def store(past: Past) -> None:
     with create_session(scoped=False) as session:
         session.add(DagBundleModel(name="tests"))
         session.flush()
-        for dag_id in (*DAG_IDS, BAD_DAG):
+        for dag_id in (*DAG_IDS, BAD_DAG, OTHER_DAG):
             session.add(DagModel(dag_id=dag_id, bundle_name="tests", fileloc="x.py", relative_fileloc="x.py"))
         session.flush()
         for model, rows in ((DagRun, past.runs), (TaskInstance, past.tasks), (XComModel, past.xcoms)):
@@ -263,7 +295,10 @@ def _portions(rows: list[dict[str, Any]], size: int = 5_000) -> Iterator[list[di
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=60)
+    parser.add_argument("--others", type=int, default=0)
+    arguments = parser.parse_args()
     past = Past()
     special(past)
-    many(past, parser.parse_args().runs)
+    many(past, arguments.runs)
+    others(past, arguments.others)
     store(past)

@@ -57,16 +57,29 @@ export function stages(run) {
   const known = Object.keys(KINDS);
   const kinds = [...new Set(run.tasks.map((task) => task.kind))];
   kinds.sort((one, other) => known.indexOf(one) - known.indexOf(other));
-  return h("ol", { class: "stages" }, kinds.map((kind) => stage(run, kind)));
+  return h(
+    "ol",
+    { class: "stages" },
+    kinds.map((kind) => stage(run, kind)),
+  );
 }
 
 function stage(run, kind) {
-  const tasks = Object.values(Object.groupBy(run.tasks.filter((task) => task.kind === kind), (task) => task.task_id));
+  const tasks = Object.values(
+    Object.groupBy(
+      run.tasks.filter((task) => task.kind === kind),
+      (task) => task.task_id,
+    ),
+  );
   return h(
     "li",
     { class: "stage" },
     h("h3", {}, KINDS[kind] ?? (kind || "Job")),
-    h("ul", { class: "cards" }, tasks.flatMap((some) => some.slice(0, FEW)).map((task) => h("li", {}, card(run, task)))),
+    h(
+      "ul",
+      { class: "cards" },
+      tasks.flatMap((some) => some.slice(0, FEW)).map((task) => h("li", {}, card(run, task))),
+    ),
     tasks.filter((some) => some[0].of > FEW).map(([task]) => h("p", { class: "more" }, more(run, task))),
   );
 }
@@ -89,7 +102,7 @@ export function card(run, task) {
     h("h4", {}, h("a", { href: page("job", where) }, taskName(task))),
     PARTS[task.part] && h("p", { class: "muted" }, PARTS[task.part]),
     record.id && h("p", { class: "id", title: record.id }, record.id),
-    record.status && task.status !== "succeeded" && h("p", { class: "muted" }, text(record.status)),
+    record.status && !["succeeded", "failed"].includes(task.status) && h("p", { class: "muted" }, text(record.status)),
     began && h("p", { class: "muted" }, "began ", time(began)),
     figureList(record.figures),
     failure(record.failure),
@@ -101,25 +114,39 @@ export function card(run, task) {
 export function figureList(told) {
   const pairs = figures(told ?? {});
   if (!pairs.length) return null;
-  return h("dl", { class: "figures" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "figures" },
+    pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }
 
 /** Show a record's links. */
 export function links(told) {
-  const shown = entries(told).map(([name, url]) => outside(url, name)).filter(Boolean);
-  return shown.length ? h("ul", { class: "links", "aria-label": "Links" }, shown.map((link) => h("li", {}, link))) : null;
+  const shown = entries(told)
+    .map(([name, url]) => outside(url, name))
+    .filter(Boolean);
+  return shown.length
+    ? h(
+        "ul",
+        { class: "links", "aria-label": "Links" },
+        shown.map((link) => h("li", {}, link)),
+      )
+    : null;
 }
 
 /** Show why a job has failed, what to do, and the end of its log. */
 export function failure(told) {
   if (!told?.reason && !told?.error_type) return null;
   const lines = list(told.log);
+  const log = h("pre", { class: "log", tabindex: "0", "aria-label": "Log" }, lines.map(text).join("\n"));
+  requestAnimationFrame(() => (log.scrollTop = log.scrollHeight)); // its end tells why
   return h(
     "div",
     { class: "failure" },
     h("p", { class: "reason" }, text(told.reason || told.error_type)),
     told.remedy && h("p", { class: "remedy" }, h("strong", {}, "What to do: "), text(told.remedy)),
     lines.length > 0 && h("h3", {}, "The last lines of its log"),
-    lines.length > 0 && h("pre", { class: "log", tabindex: "0" }, lines.map(text).join("\n")),
+    lines.length > 0 && log,
   );
 }

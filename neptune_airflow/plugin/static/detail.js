@@ -2,7 +2,7 @@
 
 import { badge, failure, figureList, links, time, took } from "./cards.js";
 import { entries, h, list, text } from "./dom.js";
-import { curves, legend, patch, shares, spans } from "./plots.js";
+import { bars, curves, legend, patch, shares, spans } from "./plots.js";
 import { PARTS, number } from "./words.js";
 
 const SETS = { train: "training", valid: "validation", test: "test" };
@@ -15,18 +15,23 @@ export function detail(run, task) {
   }
   const report = record.report;
   const parts = [
-    ["Job", [facts(task, record), figureList(record.figures)]],
+    ["Job", facts(task, record)],
     ["Status over time", timeline(record)],
     ["Why it failed", failure(record.failure), "broad"],
-    ["Training metrics", trials(list(report.trials)), "broad"],
+    ["Model beside baselines", comparison(report)],
+    ["Trials", trials(report), "broad"],
     ["Labels", labels(list(report.labels))],
-    ["Warnings of the data processing", bullets(list(report.warnings))],
+    ["Warnings", bullets(list(report.warnings))],
     ["Features and their encodings", table(list(report.features))],
     ["Parameters, as sent", parameters(record.parameters)],
   ];
   const shown = parts.filter(([, content]) => content);
   return [
-    h("div", { class: "sections" }, shown.map(([title, content, kind]) => section(title, content, kind))),
+    h(
+      "div",
+      { class: "sections" },
+      shown.map(([title, content, kind]) => section(title, content, kind)),
+    ),
     report.cut && h("p", { class: "muted" }, "The report is longer than what is kept of it here."),
   ].filter(Boolean);
 }
@@ -36,7 +41,10 @@ const section = (title, content, kind) => h("section", { class: kind }, h("h2", 
 function facts(task, record) {
   const known = [
     ["Status", [badge(task.status), record.status && ` ${text(record.status)}`, record.adopted && " (adopted)"]],
-    ["Task", [task.operator, PARTS[task.part] && `, ${PARTS[task.part]}`, `, try ${record.try_number ?? task.try_number}`]],
+    [
+      "Task",
+      [task.operator, PARTS[task.part] && `, ${PARTS[task.part]}`, `, try ${record.try_number ?? task.try_number}`],
+    ],
     ["Job id", record.id && h("code", {}, record.id)],
     ["SageMaker name", record.name && h("code", {}, record.name)],
     ["ARN", record.arn && h("code", {}, record.arn)],
@@ -47,16 +55,22 @@ function facts(task, record) {
     ["Input", record.input_location && h("code", {}, record.input_location)],
     ["Output", record.output_location && h("code", {}, record.output_location)],
     ["Links", links(record.links)],
+    ["Figures", figureList(record.figures)],
   ];
   return pairs(known.filter(([, value]) => value));
 }
 
 const pairs = (known) =>
-  h("dl", { class: "pairs" }, known.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  h(
+    "dl",
+    { class: "pairs" },
+    known.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+  );
 
 function timeline(record) {
   const moments = list(record.timeline).filter((each) => Array.isArray(each) && !isNaN(Date.parse(each[0])));
   if (!moments.length) return null;
+  const lasting = record.ended ? moments.length - 1 : moments.length; // the last word of one that has ended lasts no time
   const ends = moments.slice(1).map(([at]) => at);
   const last = record.ended ?? new Date().toISOString();
   const steps = moments.map(([at, status], step) => ({ status: text(status), at, end: ends[step] ?? last }));
@@ -65,31 +79,75 @@ function timeline(record) {
     h(
       "table",
       {},
-      h("thead", {}, h("tr", {}, ["Status", "Since", "For"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, steps.map(({ status, at, end }, step) => h("tr", {}, h("td", {}, patch(step - 1), ` ${status}`), h("td", {}, time(at)), h("td", {}, step + 1 < steps.length || !record.ended ? took(at, ends[step]) : "–")))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Status", "Since", "For"].map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        steps.map(({ status, at, end }, step) =>
+          h(
+            "tr",
+            {},
+            h("td", {}, step < lasting && patch(step - 1), ` ${status}`),
+            h("td", {}, time(at)),
+            h("td", {}, step < lasting ? took(at, ends[step]) : "–"),
+          ),
+        ),
+      ),
     ),
   ];
 }
 
-/** One plot a metric, one curve a trial. */
-function trials(told) {
-  const series = new Map();
-  told.forEach((trial, at) => {
-    const name = text(trial?.name) || `trial ${at + 1}`;
-    const metrics = Array.isArray(trial?.metrics) ? [[text(trial.metric) || "metric", trial.metrics]] : entries(trial?.metrics);
-    for (const [metric, told] of metrics) {
-      const points = list(told).map((point) => list(point).map(Number)).filter(([x, y]) => isFinite(x) && isFinite(y));
-      if (points.length) series.set(metric, [...(series.get(metric) ?? []), { name, points }]);
-    }
-  });
-  const plots = [...series].map(([metric, of]) => h("figure", {}, h("figcaption", {}, metric), curves(metric, of), legend(of)));
-  const others = told.map((trial) => Object.fromEntries(entries(trial).filter(([name]) => name !== "metrics")));
-  return plots.length || others.some((other) => Object.keys(other).length > 1) ? [h("div", { class: "plots" }, plots), table(others)] : null;
+function comparison(report) {
+  const values = entries(report.comparison).map(([name, value]) => ({ name, value }));
+  return bars(
+    [report.metric, report.target && `of ${text(report.target)}`].filter(Boolean).map(text).join(" "),
+    values,
+  );
 }
+
+/** One plot with a curve for each trial, and what was tried. */
+function trials(report) {
+  const told = list(report.trials).map((trial) => Object.fromEntries(entries(trial)));
+  const series = told.map((trial, at) => ({
+    name: `trial ${text(trial.name) || at + 1}`,
+    points: points(trial.metrics),
+  }));
+  const drawn = series.filter((each) => each.points.length);
+  const metric = text(report.metric) || "metric";
+  const on = report.compared_on ? `${metric} (${text(report.compared_on)})` : metric;
+  const rows = told.map(({ metrics, parameters, name, ...trial }) => ({
+    trial: name,
+    ...trial,
+    ...Object.fromEntries(entries(parameters)),
+  }));
+  if (!told.length) return null;
+  return h(
+    "div",
+    { class: "plots" },
+    drawn.length > 0 && h("figure", {}, h("figcaption", {}, on), curves(metric, drawn), legend(drawn)),
+    h("div", {}, table(rows), report.best_trial && h("p", {}, `Best: trial ${text(report.best_trial)}`)),
+  );
+}
+
+const points = (told) =>
+  list(told)
+    .map((point) => list(point).map(Number))
+    .filter(([x, y]) => isFinite(x) && isFinite(y));
 
 function labels(told) {
   const plots = told.map((label) => {
-    const split = Object.entries(SETS).map(([name, title]) => ({ name: title, value: Number(label?.split?.[name]) || 0 }));
+    const split = Object.entries(SETS).map(([name, title]) => ({
+      name: title,
+      value: Number(label?.split?.[name]) || 0,
+    }));
     const classes = entries(label?.classes).map(([name, value]) => ({ name, value: Number(value) || 0 }));
     const rest = entries(label).filter(([name]) => !["target", "split", "classes"].includes(name));
     const kinds = list(label?.classes).map(text).join(", ");
@@ -106,7 +164,14 @@ function labels(told) {
   return plots.length ? h("div", { class: "plots" }, plots) : null;
 }
 
-const bullets = (told) => (told.length ? h("ul", {}, told.map((each) => h("li", {}, text(each)))) : null);
+const bullets = (told) =>
+  told.length
+    ? h(
+        "ul",
+        { class: "bullets" },
+        told.map((each) => h("li", {}, text(each))),
+      )
+    : null;
 
 /** A table of whatever rows were told, with a column for each name in them. */
 function table(told) {
@@ -120,8 +185,26 @@ function table(told) {
     h(
       "table",
       {},
-      h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name.replaceAll("_", " "))))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((name) => h("td", {}, cell(row[name])))))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map((name) => h("th", { scope: "col" }, name.replaceAll("_", " "))),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) =>
+          h(
+            "tr",
+            {},
+            columns.map((name) => h("td", {}, cell(row[name]))),
+          ),
+        ),
+      ),
     ),
   );
 }

@@ -13,18 +13,37 @@ const colour = (at) => (at < 0 ? "first" : `c${at % COLOURS}`);
 /** Draw curves over epochs: of each its name and its points. */
 export function curves(metric, series) {
   const points = series.flatMap((each) => each.points);
-  const x = scale(points.map(([at]) => at), EDGE.left, WIDTH - EDGE.right);
-  const y = scale(points.map(([, value]) => value), HEIGHT - EDGE.bottom, EDGE.top);
-  const words = series.map(({ name, points }) => `${name}: from ${number(points[0][1])} to ${number(points.at(-1)[1])}`);
+  const x = scale(
+    points.map(([at]) => at),
+    EDGE.left,
+    WIDTH - EDGE.right,
+  );
+  const y = scale(
+    points.map(([, value]) => value),
+    HEIGHT - EDGE.bottom,
+    EDGE.top,
+  );
+  const words = series.map(
+    ({ name, points }) => `${name}: from ${number(points[0][1])} to ${number(points.at(-1)[1])}`,
+  );
   return svg(
     "svg",
-    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "plot", role: "img", "aria-label": `${metric} by epoch. ${words.join("; ")}` },
+    {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      class: "plot",
+      role: "img",
+      "aria-label": `${metric} by epoch. ${words.join("; ")}`,
+    },
     [y.low, y.high].map((value) => [
       svg("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(value), y2: y(value) }),
       svg("text", { x: EDGE.left - 4, y: y(value) + 4, "text-anchor": "end" }, number(value)),
     ]),
     [x.low, x.high].map((value, at) =>
-      svg("text", { x: x(value), y: HEIGHT - 6, "text-anchor": at ? "end" : "start" }, at ? `epoch ${number(value)}` : number(value)),
+      svg(
+        "text",
+        { x: x(value), y: HEIGHT - 6, "text-anchor": at ? "end" : "start" },
+        at ? `epoch ${number(value)}` : number(value),
+      ),
     ),
     series.map(({ points }, at) =>
       points.length > 1
@@ -60,8 +79,43 @@ export function shares(title, told) {
     "div",
     { class: "shares" },
     h("h4", {}, title),
-    svg("svg", { viewBox: `0 0 ${WIDTH} 14`, preserveAspectRatio: "none", class: "bar", role: "img", "aria-label": `${title}: ${said}` }, bars),
-    h("ul", { class: "legend" }, parts.map(({ name, value }, at) => h("li", {}, patch(at), ` ${name}: ${number(value)} (${percent(value)})`))),
+    svg(
+      "svg",
+      {
+        viewBox: `0 0 ${WIDTH} 14`,
+        preserveAspectRatio: "none",
+        class: "bar",
+        role: "img",
+        "aria-label": `${title}: ${said}`,
+      },
+      bars,
+    ),
+    h(
+      "ul",
+      { class: "legend" },
+      parts.map(({ name, value }, at) => h("li", {}, patch(at), ` ${name}: ${number(value)} (${percent(value)})`)),
+    ),
+  );
+}
+
+/** Draw bars of different lengths beside one another, one below the other, each with its name and value. */
+export function bars(title, told) {
+  const parts = told.filter(({ value }) => isFinite(value));
+  const most = Math.max(...parts.map(({ value }) => Math.abs(value)));
+  if (!parts.length || !most) return null;
+  const rows = parts.map(({ name, value }, at) => [
+    h("dt", {}, name),
+    h("dd", {}, bar(Math.abs(value) / most, at), h("span", {}, number(value))),
+  ]);
+  return h("div", { class: "shares" }, h("h4", {}, title), h("dl", { class: "bars" }, rows));
+}
+
+function bar(share, at) {
+  const rect = svg("rect", { class: `part ${colour(at)}`, x: 0, y: 0, width: share * WIDTH, height: 14 });
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} 14`, preserveAspectRatio: "none", class: "bar", "aria-hidden": "true" },
+    rect,
   );
 }
 
@@ -73,16 +127,29 @@ export function spans(steps) {
   let from = 0;
   const bars = steps.map(({ status, at, end }, step) => {
     const width = (lasted[step] / whole) * WIDTH;
-    const bar = svg("rect", { class: `part ${colour(step - 1)}`, x: from, y: 0, width, height: 14 }, svg("title", {}, `${status}, ${duration(at, end)}`));
+    const bar = svg(
+      "rect",
+      { class: `part ${colour(step - 1)}`, x: from, y: 0, width, height: 14 },
+      svg("title", {}, `${status}, ${duration(at, end)}`),
+    );
     from += width;
     return bar;
   });
   const said = steps.map(({ status, at, end }) => `${status} ${duration(at, end)}`).join(", then ");
-  return svg("svg", { viewBox: `0 0 ${WIDTH} 14`, preserveAspectRatio: "none", class: "bar", role: "img", "aria-label": said }, bars);
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} 14`, preserveAspectRatio: "none", class: "bar", role: "img", "aria-label": said },
+    bars,
+  );
 }
 
 /** Give the colour of a part, as a small square. */
-export const patch = (at) => svg("svg", { viewBox: "0 0 10 10", class: "patch", "aria-hidden": "true" }, svg("rect", { class: `part ${colour(at)}`, width: 10, height: 10 }));
+export const patch = (at) =>
+  svg(
+    "svg",
+    { viewBox: "0 0 10 10", class: "patch", "aria-hidden": "true" },
+    svg("rect", { class: `part ${colour(at)}`, width: 10, height: 10 }),
+  );
 
 function scale(values, from, to) {
   const low = Math.min(...values);

@@ -2,6 +2,7 @@
 
 import { Refusal } from "./api.js";
 import { h, say } from "./dom.js";
+import { now } from "./words.js";
 
 const SOON = 5_000; // while something runs
 const LATER = 30_000;
@@ -22,17 +23,17 @@ export function keepFresh(load, place) {
   const automatic = h("input", { type: "checkbox", change: () => (remember(automatic.checked), plan()) });
   automatic.checked = remembered();
 
-  async function now() {
+  async function refresh() {
     if (asking) return;
     asking = true;
     clearTimeout(timer);
     try {
       soon = await load();
       place.replaceChildren();
-      when.textContent = `Updated ${new Date().toLocaleTimeString("sv-SE")}`;
+      when.textContent = `Updated ${now()}`;
     } catch (error) {
       soon = false;
-      show(error, place, now);
+      show(error, place, refresh);
       if (error instanceof Refusal && error.lasting) automatic.checked = false;
     } finally {
       asking = false;
@@ -43,24 +44,31 @@ export function keepFresh(load, place) {
 
   function plan() {
     clearTimeout(timer);
-    if (automatic.checked && !document.hidden) timer = setTimeout(now, soon ? SOON : LATER);
+    if (automatic.checked && !document.hidden) timer = setTimeout(refresh, soon ? SOON : LATER);
   }
 
-  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : automatic.checked && now()));
-  now();
+  document.addEventListener("visibilitychange", () =>
+    document.hidden ? clearTimeout(timer) : automatic.checked && refresh(),
+  );
+  refresh();
   return h(
     "div",
     { class: "fresh" },
     when,
-    h("label", {}, automatic, " Refresh by itself"),
-    h("button", { type: "button", click: now }, "Refresh"),
+    h("label", {}, automatic, " Auto-refresh"),
+    h("button", { type: "button", click: refresh }, "Refresh"),
   );
 }
 
 function show(error, place, again) {
   const words = error instanceof Refusal ? error.message : "This page met something that it does not understand.";
   place.replaceChildren(
-    h("div", { class: "notice bad", role: "alert" }, h("p", {}, words), h("button", { type: "button", click: again }, "Try again")),
+    h(
+      "div",
+      { class: "notice bad", role: "alert" },
+      h("p", {}, words),
+      h("button", { type: "button", click: again }, "Try again"),
+    ),
   );
   document.querySelector(".loading")?.remove();
   if (!(error instanceof Refusal)) console.error(error);

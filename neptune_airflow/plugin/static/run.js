@@ -47,8 +47,16 @@ function body(run, opened) {
   const recorded = run.tasks.filter((task) => task.record);
   return [
     h("section", { "aria-label": "Stages" }, stages(run)),
-    recorded.length > 0 && h("section", { id: "detail" }, h("h2", {}, "In detail"), recorded.map((task) => opening(run, task, opened))),
-    ...run.tasks.filter((task, at) => task.of > MOST && run.tasks[at - 1]?.task_id !== task.task_id).map((task) => rest(run, task)),
+    recorded.length > 0 &&
+      h(
+        "section",
+        { id: "detail" },
+        h("h2", {}, "In detail"),
+        recorded.map((task) => opening(run, task, opened)),
+      ),
+    ...run.tasks
+      .filter((task, at) => task.of > MOST && run.tasks[at - 1]?.task_id !== task.task_id)
+      .map((task) => rest(run, task)),
   ].filter(Boolean);
 }
 

@@ -31,7 +31,11 @@ export function showRuns(top, content) {
     return answer.runs.some((run) => run.state === "running" || run.state === "queued");
   }
 
-  top.append(h("div", { class: "line" }, h("h1", {}, "Neptune ML"), keepFresh(load, problems)), form(dags, asked), problems);
+  top.append(
+    h("div", { class: "line" }, h("h1", {}, "Neptune ML"), keepFresh(load, problems)),
+    form(dags, asked),
+    problems,
+  );
 }
 
 function form(dags, asked) {
@@ -58,7 +62,12 @@ function choice(name, title, options, asked) {
 }
 
 function day(name, title, asked) {
-  return h("label", {}, title, h("input", { type: "date", name, value: asked[name], min: "2000-01-01", max: "2999-12-31" }));
+  return h(
+    "label",
+    {},
+    title,
+    h("input", { type: "date", name, value: asked[name], min: "2000-01-01", max: "2999-12-31" }),
+  );
 }
 
 /** Offer the DAGs that there are; what is chosen stays chosen. */

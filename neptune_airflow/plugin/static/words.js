@@ -25,17 +25,19 @@ export const STATUSES = {
 /** Airflow's states of a run, in the words above. */
 export const RUN_STATES = { queued: "waiting", running: "running", success: "succeeded", failed: "failed" };
 
-const FIGURES = { nodes: "nodes", edges: "edges", features: "features", train: "train", valid: "valid", test: "test" };
+// Sizes, in the order in which they are shown.
+const SIZES = ["nodes", "edges", "features", "train", "valid", "test", "trials", "errors", "warnings"];
 
 /** Give the figures of a record as pairs of a name and a text: sizes first, then a metric beside its baseline. */
 export function figures(told) {
-  const known = Object.entries(FIGURES).filter(([name]) => name in told);
-  const pairs = known.map(([name, title]) => [title, number(told[name])]);
-  const metric = told.metric_name ?? "metric";
-  for (const [name, title] of [["value", metric], ["metric", metric], ["baseline", "baseline"]]) {
-    if (isFinite(told[name]) && told[name] !== null) pairs.push([String(title), number(told[name])]);
-  }
-  return pairs;
+  const named = {
+    value: [told.metric_name ?? "metric", told.split && `(${told.split})`],
+    baseline: ["baseline", told.baseline_name && `(${told.baseline_name})`],
+  };
+  const known = [...SIZES.map((name) => [name, [name]]), ...Object.entries(named)];
+  return known
+    .filter(([name]) => typeof told[name] === "number")
+    .map(([name, title]) => [title.filter(Boolean).join(" "), number(told[name])]);
 }
 
 /** Write a number: whole ones with their thousands apart, others with four digits. */
@@ -65,6 +67,9 @@ export function zone() {
     return "UTC"; // none is chosen, or one that this browser does not know
   }
 }
+
+/** Write now as a time of day in that zone, with its name. */
+export const now = () => `${moment(new Date().toISOString()).slice(11)} (${zone()})`;
 
 /** Write a time in that zone: 2026-11-24 04:35:10. */
 export function moment(iso) {
