@@ -23,10 +23,10 @@ RUN: dict[str, Any] = {"schedule": None, "start_date": pendulum.datetime(2026, 1
 class DiesAfterSubmitting(NeptuneMLDataProcessingOperator):
     """Its worker is killed, in its first try, when the job is submitted and the task not deferred yet."""
 
-    def _announce(self, context: Any, job: Any) -> None:
-        if context["ti"].try_number == 1:
+    def _announce(self, job: Any, request: Any) -> None:
+        if self._ti.try_number == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        super()._announce(context, job)
+        super()._announce(job, request)
 
 
 with DAG("in_a_worker", **RUN):
