@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 INSTALLED := $(VENV)/.installed
 CHAOS_INSTALLED := $(VENV)/.installed-chaos
+BROWSER_INSTALLED := $(VENV)/.installed-browser
 # Another environment: the amazon provider's triggers want aiobotocore, which wants an older botocore.
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
@@ -22,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop test chaos compare lint bench bench-triggerer bench-real-triggerer clean
+.PHONY: help install demo demo-stop test chaos compare browser lint bench bench-triggerer bench-real-triggerer clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +73,17 @@ $(BENCH_INSTALLED): $(INSTALLED) constraints/bench.txt
 
 compare: $(BENCH_INSTALLED) ## play the same faults to the amazon provider's jobs and to ours, about 15 minutes (ARGS='--runs 1')
 	@$(BENCH_VENV)/bin/python -m chaos.beside $(ARGS)
+
+$(BROWSER_INSTALLED): $(INSTALLED)
+	@echo "installing what drives a browser into $(VENV) (once)"
+	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
+		--constraint $(CONSTRAINTS) --group browser
+	@touch $@
+
+browser: $(BROWSER_INSTALLED) ## look at the page in Airflow's UI with Debian's Chromium (ARGS='--images docs/images')
+	@test -x /usr/bin/chromium || test "$$(id -u)" != 0 || apt-get install --yes --no-install-recommends chromium
+	@test -x /usr/bin/chromium || { echo "Chromium is needed: apt-get install chromium" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .

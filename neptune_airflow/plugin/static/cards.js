@@ -1,7 +1,7 @@
 // A job as a card, and a run's jobs as a row of stages.
 
 import { airflow, entries, h, list, outside, text } from "./dom.js";
-import { KINDS, PARTS, RUN_STATES, STATUSES, duration, figures, moment } from "./words.js";
+import { KINDS, PARTS, RUN_STATES, STATUSES, duration, figures, moment, says } from "./words.js";
 
 /** Say how far something is, in a word, a sign and a colour. */
 export function badge(status) {
@@ -102,7 +102,7 @@ export function card(run, task) {
     h("h4", {}, h("a", { href: page("job", where) }, taskName(task))),
     PARTS[task.part] && h("p", { class: "muted" }, PARTS[task.part]),
     record.id && h("p", { class: "id", title: record.id }, record.id),
-    record.status && !["succeeded", "failed"].includes(task.status) && h("p", { class: "muted" }, text(record.status)),
+    record.status && !says(task.status, record.status) && h("p", { class: "muted" }, text(record.status)),
     began && h("p", { class: "muted" }, "began ", time(began)),
     figureList(record.figures),
     failure(record.failure),

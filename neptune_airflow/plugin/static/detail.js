@@ -3,7 +3,7 @@
 import { badge, failure, figureList, links, time, took } from "./cards.js";
 import { entries, h, list, text } from "./dom.js";
 import { bars, curves, legend, patch, shares, spans } from "./plots.js";
-import { PARTS, number } from "./words.js";
+import { PARTS, QUEUED, number, says } from "./words.js";
 
 const SETS = { train: "training", valid: "validation", test: "test" };
 
@@ -15,9 +15,9 @@ export function detail(run, task) {
   }
   const report = record.report;
   const parts = [
+    ["Why it failed", failure(record.failure), "broad"],
     ["Job", facts(task, record)],
     ["Status over time", timeline(record)],
-    ["Why it failed", failure(record.failure), "broad"],
     ["Model beside baselines", comparison(report)],
     ["Trials", trials(report), "broad"],
     ["Labels", labels(list(report.labels))],
@@ -39,23 +39,24 @@ export function detail(run, task) {
 const section = (title, content, kind) => h("section", { class: kind }, h("h2", {}, title), content);
 
 function facts(task, record) {
+  const word = text(record.status);
   const known = [
-    ["Status", [badge(task.status), record.status && ` ${text(record.status)}`, record.adopted && " (adopted)"]],
+    ["Status", [badge(task.status), !says(task.status, word) && ` ${word}`, record.adopted && " (adopted)"]],
+    ["Figures", figureList(record.figures)],
+    ["Links", links(record.links)],
     [
       "Task",
       [task.operator, PARTS[task.part] && `, ${PARTS[task.part]}`, `, try ${record.try_number ?? task.try_number}`],
     ],
-    ["Job id", record.id && h("code", {}, record.id)],
-    ["SageMaker name", record.name && h("code", {}, record.name)],
-    ["ARN", record.arn && h("code", {}, record.arn)],
     ["Submitted", record.submitted && time(record.submitted)],
     ["Ended", record.ended && time(record.ended)],
     ["Took", record.submitted && took(record.submitted, record.ended ?? task.end)],
     ["Gives up", record.deadline && !record.ended && time(record.deadline)],
+    ["Job id", record.id && h("code", {}, record.id)],
+    ["SageMaker name", record.name && h("code", {}, record.name)],
+    ["ARN", record.arn && h("code", {}, record.arn)],
     ["Input", record.input_location && h("code", {}, record.input_location)],
     ["Output", record.output_location && h("code", {}, record.output_location)],
-    ["Links", links(record.links)],
-    ["Figures", figureList(record.figures)],
   ];
   return pairs(known.filter(([, value]) => value));
 }
@@ -70,10 +71,14 @@ const pairs = (known) =>
 function timeline(record) {
   const moments = list(record.timeline).filter((each) => Array.isArray(each) && !isNaN(Date.parse(each[0])));
   if (!moments.length) return null;
-  const lasting = record.ended ? moments.length - 1 : moments.length; // the last word of one that has ended lasts no time
+  const lasting = record.ended ? moments.length - 1 : moments.length; // the last word of an ended one lasts no time
   const ends = moments.slice(1).map(([at]) => at);
   const last = record.ended ?? new Date().toISOString();
-  const steps = moments.map(([at, status], step) => ({ status: text(status), at, end: ends[step] ?? last }));
+  let begun = 0;
+  const steps = moments.map(([at, status], step) => {
+    const shade = QUEUED.has(text(status).toLowerCase()) ? -1 : begun++;
+    return { status: text(status), at, end: ends[step] ?? last, shade };
+  });
   return [
     spans(steps),
     h(
@@ -91,11 +96,11 @@ function timeline(record) {
       h(
         "tbody",
         {},
-        steps.map(({ status, at, end }, step) =>
+        steps.map(({ status, at, shade }, step) =>
           h(
             "tr",
             {},
-            h("td", {}, step < lasting && patch(step - 1), ` ${status}`),
+            h("td", {}, step < lasting && patch(shade), ` ${status}`),
             h("td", {}, time(at)),
             h("td", {}, step < lasting ? took(at, ends[step]) : "–"),
           ),
@@ -132,8 +137,13 @@ function trials(report) {
   return h(
     "div",
     { class: "plots" },
-    drawn.length > 0 && h("figure", {}, h("figcaption", {}, on), curves(metric, drawn), legend(drawn)),
-    h("div", {}, table(rows), report.best_trial && h("p", {}, `Best: trial ${text(report.best_trial)}`)),
+    drawn.length > 0 && h("figure", {}, h("figcaption", {}, on), curves(on, drawn), legend(drawn)),
+    h(
+      "div",
+      { class: "broad" },
+      table(rows),
+      report.best_trial && h("p", {}, `Best: trial ${text(report.best_trial)}`),
+    ),
   );
 }
 

@@ -119,17 +119,17 @@ function bar(share, at) {
   );
 }
 
-/** Draw the statuses of a job one after another, as long as each lasted. */
+/** Draw the statuses of a job one after another, as long as each lasted, each in the colour of its `shade`. */
 export function spans(steps) {
   const lasted = steps.map(({ at, end }) => Math.max(0, Date.parse(end) - Date.parse(at)));
   const whole = lasted.reduce((sum, each) => sum + each, 0);
   if (!whole) return null;
   let from = 0;
-  const bars = steps.map(({ status, at, end }, step) => {
+  const bars = steps.map(({ status, at, end, shade }, step) => {
     const width = (lasted[step] / whole) * WIDTH;
     const bar = svg(
       "rect",
-      { class: `part ${colour(step - 1)}`, x: from, y: 0, width, height: 14 },
+      { class: `part ${colour(shade)}`, x: from, y: 0, width, height: 14 },
       svg("title", {}, `${status}, ${duration(at, end)}`),
     );
     from += width;

@@ -22,8 +22,15 @@ export const STATUSES = {
   not_run: { title: "Not run", sign: "–" },
 };
 
+/** Tell whether a job's own word says no more than the status of its task. */
+export const says = (status, word) =>
+  STATUSES[status]?.title.toLowerCase() === word.toLowerCase() || (status === "succeeded" && word === "Completed");
+
 /** Airflow's states of a run, in the words above. */
 export const RUN_STATES = { queued: "waiting", running: "running", success: "succeeded", failed: "failed" };
+
+/** A job's own words for that it has not begun. */
+export const QUEUED = new Set(["pending", "starting", "submitted", "runnable"]);
 
 // Sizes, in the order in which they are shown.
 const SIZES = ["nodes", "edges", "features", "train", "valid", "test", "trials", "errors", "warnings"];
