@@ -99,13 +99,13 @@ def job(
     task_id: _Id,
     map_index: _Number = -1,
 ) -> Response:
-    """Answer with one task and its whole record."""
+    """Answer with one task and its whole record; without one if it is not about a Neptune ML job, as most are not."""
     names = queries.dag_names(session, readable({dag_id}, user, session))
     found = queries.run(session, dag_id, run_id) if dag_id in names else None
-    tasks = queries.tasks(session, [found.id], 1, task_id, map_index) if found else []
-    if not found or not tasks:
+    if found is None:
         raise HTTPException(404)
-    return JSONResponse({**answers.a_run(found, names), "task": answers.full(tasks[0])})
+    tasks = queries.tasks(session, [found.id], 1, task_id, map_index)
+    return JSONResponse({**answers.a_run(found, names), "task": answers.full(tasks[0]) if tasks else None})
 
 
 def _midnight(day: date | None) -> datetime | None:

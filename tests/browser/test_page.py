@@ -14,6 +14,7 @@ from tests.plugin.history import BAD_DAG, BAD_RUN, BAD_TEXT, REASON, REMEDY
 FINISHED = {"dag_id": "fraud_ring", "run_id": "manual__finished"}
 FAILED = {"dag_id": "fraud_ring", "run_id": "manual__failed"}
 BAD = {"dag_id": BAD_DAG, "run_id": BAD_RUN}
+MAPPED = {"dag_id": "film_ratings", "run_id": "manual__mapped"}
 PAGES = {
     "runs": "",
     "run": f"run?{urlencode(FAILED)}",
@@ -22,6 +23,7 @@ PAGES = {
     "failed job": f"job?{urlencode({**FAILED, 'task_id': 'train'})}",
     "odd job": f"job?{urlencode({**BAD, 'task_id': 'process'})}",
     "nonsense": f"job?{urlencode({'dag_id': BAD_DAG, 'run_id': 'manual__wrong', 'task_id': 'process'})}",
+    "another's task": f"job?{urlencode({**MAPPED, 'task_id': 'unrelated'})}",
     "nothing": "?kind=endpoint_deletion",
 }
 HEADINGS = ["Export", "Data processing", "Training", "Transform", "Endpoint"]
@@ -44,6 +46,7 @@ def test_runs_are_rows_of_stages(open_page: Open) -> None:
     expect(running.locator(".card .badge")).to_have_text(
         ["✓ Succeeded", "✓ Succeeded", "▶ Running", "○ Not started", "○ Not started"]
     )
+    expect(running.get_by_text("InProgress when last seen")).to_be_visible()
     expect(failed.get_by_text(REASON)).to_be_visible()
     expect(failed.get_by_text(REMEDY)).to_be_visible()
     trained = a_run(page, "manual__finished").locator(".card", has_text="-train-1")
@@ -123,6 +126,11 @@ def test_a_job_in_detail(open_page: Open) -> None:
     expect(page.get_by_role("img", name="Label split: training")).to_be_visible()
     expect(page.get_by_role("cell", name="text_word2vec")).to_be_visible()
     expect(page.get_by_text("12 values that are no number")).to_be_visible()
+
+
+def test_a_task_that_is_about_something_else(open_page: Open) -> None:
+    page = open_page(PAGES["another's task"])
+    expect(page.get_by_text("This task is not about a Neptune ML job.")).to_be_visible()
 
 
 def test_why_a_job_failed(open_page: Open) -> None:

@@ -106,8 +106,8 @@ def test_a_mapped_task_shows_first_what_went_wrong(admin: httpx.Client) -> None:
     alone = ask(admin, "run", dag_id="film_ratings", run_id="manual__mapped")
     assert len([task for task in alone["tasks"] if task["task_id"] == "train_each"]) == 12
     assert task_of(admin, "film_ratings", "manual__mapped", "train_each", map_index=7)["record"]["id"] == "mapped-7"
-    refused = {"dag_id": "film_ratings", "run_id": "manual__mapped", "task_id": "train_each", "map_index": 12}
-    assert admin.get(f"{PREFIX}/api/job", params=refused).status_code == 404
+    for none in ({"task_id": "train_each", "map_index": 12}, {"task_id": "unrelated"}, {"task_id": "none_such"}):
+        assert ask(admin, "job", dag_id="film_ratings", run_id="manual__mapped", **none)["task"] is None
 
 
 def test_a_sensor_waits(admin: httpx.Client) -> None:

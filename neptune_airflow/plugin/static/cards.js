@@ -102,12 +102,17 @@ export function card(run, task) {
     h("h4", {}, h("a", { href: page("job", where) }, taskName(task))),
     PARTS[task.part] && h("p", { class: "muted" }, PARTS[task.part]),
     record.id && h("p", { class: "id", title: record.id }, record.id),
-    record.status && !says(task.status, record.status) && h("p", { class: "muted" }, text(record.status)),
+    record.status && !says(task.status, record.status) && h("p", { class: "muted" }, lastSeen(task, record)),
     began && h("p", { class: "muted" }, "began ", time(began)),
     figureList(record.figures),
     failure(record.failure),
     links(record.links),
   );
+}
+
+/** Give a job's own word; while a task is deferred, nobody keeps what its triggerer sees. */
+export function lastSeen(task, record) {
+  return task.state === "deferred" ? `${text(record.status)} when last seen` : text(record.status);
 }
 
 /** Show figures as names and numbers. */

@@ -1,6 +1,6 @@
 // All that is known of a job, part by part.
 
-import { badge, failure, figureList, links, time, took } from "./cards.js";
+import { badge, failure, figureList, lastSeen, links, time, took } from "./cards.js";
 import { entries, h, list, text } from "./dom.js";
 import { bars, curves, legend, patch, shares, spans } from "./plots.js";
 import { PARTS, QUEUED, number, says } from "./words.js";
@@ -41,7 +41,14 @@ const section = (title, content, kind) => h("section", { class: kind }, h("h2", 
 function facts(task, record) {
   const word = text(record.status);
   const known = [
-    ["Status", [badge(task.status), !says(task.status, word) && ` ${word}`, record.adopted && " (adopted)"]],
+    [
+      "Status",
+      [
+        badge(task.status),
+        word && !says(task.status, word) && ` ${lastSeen(task, record)}`,
+        record.adopted && " (adopted)",
+      ],
+    ],
     ["Figures", figureList(record.figures)],
     ["Links", links(record.links)],
     [

@@ -7,6 +7,9 @@ import { airflow, h, say } from "./dom.js";
 import { keepFresh } from "./refresh.js";
 import { KINDS } from "./words.js";
 
+// Airflow has a place for this page beside every task.
+const NOTHING = "This task is not about a Neptune ML job.";
+
 export function showJob(top, content) {
   const asked = given("dag_id", "run_id", "task_id", "map_index");
   // Of a task that is not mapped, Airflow leaves the index's place as it is.
@@ -23,15 +26,15 @@ export function showJob(top, content) {
     if (now !== told) {
       if (told !== null) say("The job has changed.");
       told = now;
-      title.textContent = `${KINDS[task.kind] ?? "Job"}: ${taskName(task)}`;
+      title.textContent = task ? `${KINDS[task.kind] ?? "Job"}: ${taskName(task)}` : asked.task_id;
       up.replaceChildren(
         h("a", { href: page("run", { dag_id: run.dag_id, run_id: run.run_id }) }, `← ${run.dag_name} ${run.run_id}`),
-        airflow(airflowPath(run, task), "Task in Airflow"),
+        airflow(airflowPath(run, task ?? { ...asked, map_index: Number(asked.map_index) }), "Task in Airflow"),
       );
-      content.replaceChildren(...detail(run, task));
+      content.replaceChildren(...(task ? detail(run, task) : [h("p", { class: "empty" }, NOTHING)]));
     }
     tick(document);
-    return ["running", "retrying", "waiting"].includes(task.status) && run.state === "running";
+    return run.state === "running" && ["running", "retrying", "waiting"].includes(task?.status);
   }
 
   top.append(up, h("div", { class: "line" }, title, keepFresh(load, problems)), problems);
