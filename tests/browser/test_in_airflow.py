@@ -165,6 +165,9 @@ def test_links_lead_out_of_the_frame(page: Page, stack: Stack, console: Console)
         link.click()
     expect(opened.value).to_have_url(re.compile(re.escape(stack.service)))
     assert opened.value.evaluate("window.opener") is None
+    with page.expect_popup() as apart:
+        frame(page).get_by_role("link", name="train", exact=True).first.click(modifiers=["ControlOrMeta"])
+    expect(apart.value.get_by_role("heading", level=1)).to_have_text("Training: train")
     frame(page).get_by_role("link", name="In Airflow").first.click()
     page.wait_for_url(f"**/dags/{DAG}/runs/*")
     page.get_by_role("link", name="Neptune ML").click()

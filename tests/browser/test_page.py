@@ -144,12 +144,20 @@ def test_why_a_job_failed(open_page: Open) -> None:
 
 def test_a_run_in_detail_keeps_open_what_is_open(open_page: Open) -> None:
     page = open_page(PAGES["run"])
-    page.get_by_text("Training: train").click()
+    page.get_by_text("Training: train").focus()
+    page.keyboard.press("Enter")
     expect(page.get_by_label("Log", exact=True)).to_contain_text("loss is nan")
-    page.get_by_role("link", name="In Airflow").focus()
-    with page.expect_response("**/api/run?*"):
-        page.get_by_role("button", name="Refresh").click()
+
+    def answer(route: Route) -> None:
+        told = route.fetch().json()
+        told["tasks"][0]["status"] = "retrying"
+        route.fulfill(json=told)
+
+    page.route("**/api/run?*", answer)
+    page.evaluate("document.querySelector('.fresh button').click()")
+    expect(page.get_by_text("Waits for a retry").first).to_be_visible()
     expect(page.get_by_label("Log", exact=True)).to_contain_text("loss is nan")
+    expect(page.locator("summary", has_text="Training: train")).to_be_focused()
 
 
 def test_what_is_told_is_text(open_page: Open) -> None:

@@ -110,9 +110,10 @@ export function card(run, task) {
   );
 }
 
-/** Give a job's own word; while a task is deferred, nobody keeps what its triggerer sees. */
+/** Give a job's own word; of one that goes on while no worker looks at it, nobody keeps what comes after. */
 export function lastSeen(task, record) {
-  return task.state === "deferred" ? `${text(record.status)} when last seen` : text(record.status);
+  const goesOn = !["succeeded", "failed", "stopped"].includes(record.phase);
+  return goesOn && task.state !== "running" ? `${text(record.status)} when last seen` : text(record.status);
 }
 
 /** Show figures as names and numbers. */

@@ -31,22 +31,34 @@ export function airflow(path, ...children) {
 }
 
 /**
- * Let links leave the frame. Airflow shows this page in a frame that may open nothing; but the page around it, which
- * has the same address, may.
+ * Let links leave the frame, those that lead out of it and those that somebody wants in a window of their own. Airflow
+ * shows this page in a frame that may open nothing; but the page around it, which has the same address, may.
  */
 export function letLinksLeave() {
   if (parent === window) return;
-  document.addEventListener("click", (event) => {
-    const link = event.target.closest?.("a[target]");
-    if (!link || event.defaultPrevented) return;
+  const leave = (event) => {
+    const link = event.target.closest?.("a[href]");
+    const apart = event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1;
+    if (!link || event.button > 1 || !(link.target || apart)) return;
     event.preventDefault();
     const around = parent.document;
     const twin = around.createElement("a");
-    Object.assign(twin, { href: link.href, rel: link.rel, target: link.target === "_top" ? "" : link.target });
+    const target = apart || link.target !== "_top" ? "_blank" : "";
+    Object.assign(twin, { href: link.href, rel: target && "noopener noreferrer", target });
     around.body.append(twin);
     twin.click();
     twin.remove();
-  });
+  };
+  for (const kind of ["click", "auxclick"]) document.addEventListener(kind, leave);
+}
+
+/** Make a part of the page anew; what had the focus in it has it again if it is still there. */
+export function anew(place, make) {
+  const name = (element) => `${element.tagName} ${element.getAttribute("href") ?? element.dataset.key}`;
+  const focused = place.contains(document.activeElement) && name(document.activeElement);
+  make();
+  if (!focused || place.contains(document.activeElement)) return;
+  [...place.querySelectorAll("a, summary")].find((element) => name(element) === focused)?.focus();
 }
 
 /** Say something to a screen reader, and to nobody else. */

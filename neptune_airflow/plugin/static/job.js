@@ -3,7 +3,7 @@
 import { ask, given } from "./api.js";
 import { airflowPath, page, taskName, tick } from "./cards.js";
 import { detail } from "./detail.js";
-import { airflow, h, say } from "./dom.js";
+import { airflow, anew, h, say } from "./dom.js";
 import { keepFresh } from "./refresh.js";
 import { KINDS } from "./words.js";
 
@@ -31,7 +31,8 @@ export function showJob(top, content) {
         h("a", { href: page("run", { dag_id: run.dag_id, run_id: run.run_id }) }, `← ${run.dag_name} ${run.run_id}`),
         airflow(airflowPath(run, task ?? { ...asked, map_index: Number(asked.map_index) }), "Task in Airflow"),
       );
-      content.replaceChildren(...(task ? detail(run, task) : [h("p", { class: "empty" }, NOTHING)]));
+      const parts = task ? detail(run, task) : [h("p", { class: "empty" }, NOTHING)];
+      anew(content, () => content.replaceChildren(...parts));
     }
     tick(document);
     return run.state === "running" && ["running", "retrying", "waiting"].includes(task?.status);

@@ -3,7 +3,7 @@
 import { Refusal, ask, given } from "./api.js";
 import { airflowPath, badge, page, runFacts, stages, taskName, tick } from "./cards.js";
 import { detail } from "./detail.js";
-import { airflow, h, say } from "./dom.js";
+import { airflow, anew, h, say } from "./dom.js";
 import { keepFresh } from "./refresh.js";
 import { KINDS } from "./words.js";
 
@@ -24,11 +24,9 @@ export function showRun(top, content) {
     if (now !== told) {
       if (told !== null) say("The run has changed.");
       told = now;
-      const focused = document.activeElement?.getAttribute?.("href");
       title.replaceChildren(run.dag_name, h("span", { class: "id" }, ` ${run.run_id}`));
       facts.replaceChildren(...runFacts(run).filter(Boolean));
-      content.replaceChildren(...body(run, opened));
-      if (focused) [...content.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus();
+      anew(content, () => content.replaceChildren(...body(run, opened)));
     }
     tick(document);
     return run.state === "running" || run.state === "queued";
@@ -73,13 +71,13 @@ function opening(run, task, opened) {
   const element = h(
     "details",
     { toggle: () => (element.open ? (opened.add(key), fill()) : opened.delete(key)) },
-    h("summary", {}, badge(task.status), ` ${KINDS[task.kind] ?? task.kind}: ${taskName(task)}`),
+    h("summary", { "data-key": key }, badge(task.status), ` ${KINDS[task.kind] ?? task.kind}: ${taskName(task)}`),
     inside,
   );
   async function fill() {
     try {
       const answer = await ask("job", where);
-      inside.replaceChildren(...detail(answer, answer.task));
+      inside.replaceChildren(...(answer.task ? detail(answer, answer.task) : []));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       inside.replaceChildren(h("p", { class: "notice bad", role: "alert" }, error.message));

@@ -2,7 +2,7 @@
 
 import { ask, given } from "./api.js";
 import { page, runFacts, stages, tick } from "./cards.js";
-import { h, say } from "./dom.js";
+import { anew, h, say } from "./dom.js";
 import { KINDS, STATUSES } from "./words.js";
 import { keepFresh } from "./refresh.js";
 
@@ -97,13 +97,11 @@ function update(place, shown, runs) {
     }
     return [key, item];
   });
-  const focused = place.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   shown.clear();
   for (const [key, item] of items) shown.set(key, item);
   const elements = items.map(([, item]) => item.element);
   if (elements.length !== place.children.length || elements.some((element, at) => element !== place.children[at])) {
-    place.replaceChildren(...elements);
-    if (focused) [...place.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus();
+    anew(place, () => place.replaceChildren(...elements));
   }
   return changed;
 }
