@@ -10,13 +10,14 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from neptune_airflow.compat import BaseOperatorLink, stored_link
-from neptune_airflow.jobs import KINDS, Job
+from neptune_airflow.jobs import CONSOLE_HEADER, KINDS, Job
 
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-cn": "console.amazonaws.cn",
     "aws-us-gov": "console.amazonaws-us-gov.com",
 }
+_AWS = (".amazonaws.com", ".amazonaws.com.cn")
 #: The longest address that is shown as a link.
 LONGEST = 2_000
 
@@ -110,6 +111,33 @@ def s3_url(location: str | None, region: str, partition: str = "aws") -> str | N
     bucket, _, key = location.removeprefix("s3://").partition("/")
     prefix = f"&prefix={quote(key.rstrip('/'))}/" if key else ""
     return f"{_console(partition)}/s3/buckets/{quote(bucket)}?region={region}{prefix}"
+
+
+class S3Page:
+    """The page of an S3 URI: in AWS's console, or on that of a service that says in its answers that it has its own.
+
+    :param client: the boto3 client by which the URI is read.
+    :param location: the S3 URI.
+    """
+
+    def __init__(self, client: Any, location: str) -> None:
+        self._client, self._location = client, location
+        self._console: str | None = None
+        client.meta.events.register("after-call.s3", self._hear)
+
+    @property
+    def url(self) -> str | None:
+        """Its address, once the client has had an answer; None for a service that is not AWS's and names no page."""
+        if self._console:
+            url: str | None = f"{self._console}?location={quote(self._location, safe='')}"
+        elif str(urlsplit(self._client.meta.endpoint_url).hostname).endswith(_AWS):
+            url = s3_url(self._location, self._client.meta.region_name, self._client.meta.partition)
+        else:
+            url = None
+        return url if url and is_web_address(url) else None
+
+    def _hear(self, http_response: Any, **_: Any) -> None:
+        self._console = http_response.headers.get(CONSOLE_HEADER) or self._console
 
 
 def _own_pages(page: str, reads: bool, writes: bool) -> dict[type[_StoredLink], str | None]:

@@ -87,15 +87,17 @@ class Recording(BaseOperator):
 
     def _show(self, job: Job) -> None:
         """Store what is known of the job, and its links, as far as that is new."""
-        record = self.record
         self._sees(job)
-        before = record.values["links"]
-        record.tell(links=self._urls(job))
-        links = record.values["links"]
+        self._show_links(self._urls(job))
+        self._store()
+
+    def _show_links(self, links: Mapping[str, str]) -> None:
+        """Store the URLs of links, by the links' names, as far as they are new."""
+        before = self.record.values["links"]
+        self.record.tell(links=links)
         for link in self.operator_extra_links:
             if link.name in links and links[link.name] != before.get(link.name):
                 self._context["ti"].xcom_push(key=link.xcom_key, value=links[link.name])
-        self._store()
 
     def _keep_links(self) -> None:
         """Keep the links for the task's later tries, at the beginning of which Airflow wipes its XComs."""

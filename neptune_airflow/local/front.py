@@ -6,8 +6,8 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
@@ -17,6 +17,9 @@ from neptune_airflow.local.kinds import KINDS, OPERATIONS
 from neptune_airflow.local.ledger import Ledger
 from neptune_airflow.local.refusals import BROKEN, Refusal, RefusedError
 from neptune_airflow.local.wire import Answer, Api, Call, new_id
+
+if TYPE_CHECKING:
+    from neptune_airflow.local.pages import Pages
 
 logger = logging.getLogger(__name__)
 
@@ -41,16 +44,16 @@ class Front:
     def __init__(self, moto: Any, faults: Faults, ledger: Ledger) -> None:
         self._moto, self._faults, self._ledger = moto, faults, ledger
         self._apis: tuple[Api, ...] = ()
-        self._page_of: Callable[[str, str], str] | None = None
+        self._pages: Pages | None = None
         self._open = threading.Event()
         self._closing = threading.Event()
 
-    def open(self, *apis: Api, page_of: Callable[[str, str], str] | None = None) -> None:
+    def open(self, *apis: Api, pages: Pages | None = None) -> None:
         """Begin to answer for these APIs; moto's part answers from the first moment, for the set-up needs it.
 
-        :param page_of: gives the address of the page of a job, by its kind and its id.
+        :param pages: where people can look at what answers are about.
         """
-        self._apis, self._page_of = apis, page_of
+        self._apis, self._pages = apis, pages
         self._open.set()
 
     def close(self) -> None:
@@ -67,6 +70,8 @@ class Front:
                 # A bucket may hold ``neptune-export``, or be called ``local``.
                 if (service is None or service in api.signers) and api.owns(request.path):
                     return self._answer(api, request)(environ, start_response)
+        if service == "s3" and self._pages:
+            start_response = _saying(self._pages.s3, start_response)
         answer: Iterable[bytes] = self._moto(environ, start_response)
         return answer
 
@@ -109,9 +114,9 @@ class Front:
     def _headers(self, call: Call, body: dict[str, Any]) -> dict[str, str]:
         """Say in an answer about a job where people can look at it."""
         job_id = call.job_id or body.get("id") or body.get("jobId")
-        if self._page_of is None or job_id is None:
+        if self._pages is None or job_id is None:
             return {}
-        return {CONSOLE_HEADER: self._page_of(OPERATIONS[call.operation][1], job_id)}
+        return {CONSOLE_HEADER: self._pages.address(OPERATIONS[call.operation][1], job_id)}
 
     def _work(self, call: Call) -> dict[str, Any]:
         try:
@@ -121,6 +126,15 @@ class Front:
             raise
         self._ledger.called(call.operation, call.job_id or body.get("id") or body.get("jobId"))
         return body
+
+
+def _saying(page: str, start_response: Any) -> Any:
+    """Let an answer of moto's say where people can look at what it is about."""
+
+    def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+        return start_response(status, [*headers, (CONSOLE_HEADER, page)], *error)
+
+    return start
 
 
 def _refusal(error: dict[str, Any]) -> Refusal:

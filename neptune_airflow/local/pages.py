@@ -1,4 +1,4 @@
-"""``/local/jobs/…``: pages for people, about what AWS's consoles would show of a job: itself, its log, its files.
+"""``/local/jobs/…``, ``/local/s3``: pages for people, with what AWS's consoles would show of a job, its log, its files.
 
 Plain HTML without a script. Every answer about a job names its page in the header `CONSOLE_HEADER`, so that Airflow's
 links lead here.
@@ -33,6 +33,7 @@ from neptune_airflow.store import split_uri
 ROOT = "/local/jobs"
 ROUTE = re.compile(rf"{ROOT}/(?P<kind>[^/]+)/(?P<id>.+?)(?:/(?P<part>log|input|output))?/?")
 STYLE = "/local/jobs/style.css"
+S3 = "/local/s3"
 #: How many jobs of a kind, lines of a log, and files of a folder a page shows.
 MOST_JOBS, MOST_LINES, MOST_FILES = 50, 1_000, 200
 #: Seconds after which the page of a job that has not ended is loaded again.
@@ -71,8 +72,13 @@ class Pages:
         self._services, self._ledger, self._base = services, ledger, base.rstrip("/")
 
     def owns(self, path: str) -> bool:
-        """``/local/jobs`` and everything below."""
-        return path == ROOT or path.startswith(f"{ROOT}/")
+        """``/local/jobs`` and everything below, and ``/local/s3``."""
+        return path in (ROOT, S3) or path.startswith(f"{ROOT}/")
+
+    @property
+    def s3(self) -> str:
+        """The address of the page of any S3 URI, without its ``?location=``."""
+        return f"{self._base}{S3}"
 
     def address(self, kind: str, job_id: str) -> str:
         """Give the address of a job's page."""
@@ -94,6 +100,9 @@ class Pages:
             return self._jobs()
         if path == STYLE:
             return Answer(self._templates.get_template("style.css").render(), 200, "text/css; charset=utf-8", HEADERS)
+        if path == S3:
+            location = request.args.get("location", "")
+            return self._listing(location, f"{S3}?location={quote(location, safe='')}&", location, request.args)
         route = ROUTE.fullmatch(request.path)
         if route is None or route["kind"] not in KINDS:
             raise RefusedError(BAD_ROUTE.about(path=request.path))
@@ -138,25 +147,33 @@ class Pages:
         return self._page("log.html", title=f"Log of {shown.job.id}", shown=shown, lines=told, most=MOST_LINES)
 
     def _output(self, shown: Shown, arguments: Mapping[str, str]) -> Answer:
-        return self._listing(shown, "output", shown.job.output_location, arguments)
+        location, here = shown.job.output_location, f"{shown.address}/output?"
+        return self._listing(f"Output of {shown.job.id}", here, location, arguments, shown=shown)
 
     def _input(self, shown: Shown, arguments: Mapping[str, str]) -> Answer:
-        return self._listing(shown, "input", _input_of(shown.job), arguments)
+        location, here = _input_of(shown.job), f"{shown.address}/input?"
+        return self._listing(f"Input of {shown.job.id}", here, location, arguments, shown=shown)
 
-    def _listing(self, shown: Shown, part: str, location: str | None, arguments: Mapping[str, str]) -> Answer:
-        """Show a folder of what a job reads or writes, and no more of the bucket."""
+    def _listing(
+        self, title: str, here: str, location: str | None, arguments: Mapping[str, str], **about: Any
+    ) -> Answer:
+        """Show what is below an S3 URI, and no more of the bucket.
+
+        :param here: the page's address, to which a query is added.
+        """
         below = arguments.get("below", "")
         found: dict[str, Any] = {}
-        bucket, prefix = split_uri(location) if location and location.startswith("s3://") else ("", "")
-        if bucket:
+        root = ""
+        if location:
+            bucket, key = _split(location)
+            root = f"{key.rstrip('/')}/" if key else ""
             start = {"StartAfter": arguments["after"]} if "after" in arguments else {}
             try:
                 found = self._services.cloud.s3.list_objects_v2(
-                    Bucket=bucket, Prefix=f"{prefix}/{below}", Delimiter="/", MaxKeys=MOST_FILES, **start
+                    Bucket=bucket, Prefix=root + below, Delimiter="/", MaxKeys=MOST_FILES, **start
                 )
             except (ClientError, ParamValidationError) as error:
                 raise RefusedError(Refusal("NotFoundException", f"{location}: {redact(str(error))}", 404)) from None
-        root = f"{prefix}/"
         folders = [each["Prefix"].removeprefix(root) for each in found.get("CommonPrefixes", ())]
         files = [
             {"name": each["Key"].removeprefix(root + below), "size": each["Size"], "at": each["LastModified"]}
@@ -165,14 +182,14 @@ class Pages:
         last = max([each["Key"] for each in found.get("Contents", ())] + [root + each for each in folders], default="")
         return self._page(
             "listing.html",
-            title=f"{part.title()} of {shown.job.id}",
-            shown=shown,
-            part=part,
+            title=title,
+            here=here,
             location=location,
             below=below,
             folders=folders,
             files=files,
             after=last if found.get("IsTruncated") else None,
+            **about,
         )
 
     def _shown(self, job: Job) -> Shown:
@@ -208,6 +225,13 @@ def _word(job: Job, status: Status) -> str:
 def _input_of(job: Job) -> str | None:
     """Give where a job reads: what it was told, or what an earlier one wrote."""
     return job.request.get("inputDataS3Location") or job.inputs.get("processed") or job.inputs.get("model")
+
+
+def _split(location: str) -> tuple[str, str]:
+    try:
+        return split_uri(location)
+    except ValueError as error:
+        raise RefusedError(Refusal("BadRequestException", str(error))) from None
 
 
 def _moment(seconds: float) -> str:

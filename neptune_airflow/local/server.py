@@ -107,7 +107,7 @@ class LocalNeptune:
         control = ControlApi(self._faults, self._ledger)
         pages = Pages(services, self._ledger, settings.public_url or self.endpoint_url)
         apis = MlApi(services), ExportApi(services), InvocationApi(services), pages, control
-        self._front.open(*apis, page_of=pages.address)
+        self._front.open(*apis, pages=pages)
 
     def stop(self) -> None:
         """Stop every job, then the service; no process and no open port is left."""

@@ -17,7 +17,7 @@ from neptune_airflow.errors import (
 )
 from neptune_airflow.jobs import DATA_PROCESSING as DATA_PROCESSING_JOB
 from neptune_airflow.jobs import Phase
-from neptune_airflow.links import CHECK_LINKS
+from neptune_airflow.links import CHECK_LINKS, S3InputLink, S3Page
 from neptune_airflow.parameters import DATA_PROCESSING, build_request, check_value, is_templated
 from neptune_airflow.recording import Recording
 from neptune_airflow.records import CHECKS
@@ -129,8 +129,10 @@ class NeptuneMLCheckExportOperator(Recording):
         request = build_request(_PARAMETERS, {each.name: getattr(self, each.name) for each in _PARAMETERS}, self.where)
         location = request["inputDataS3Location"]
         self._asks_for(request, location, None)
+        store = _store(self)
+        page = S3Page(store.client, location)
         try:
-            report = _look(self, context, location, request.get("configFileName"), full=self.full)
+            report = _look(self, context, location, request.get("configFileName"), store, full=self.full)
         except Unreadable as reason:
             if away := _away(reason):
                 raise away from None
@@ -140,6 +142,9 @@ class NeptuneMLCheckExportOperator(Recording):
             ) from None
         except ModuleNotFoundError as missing:
             raise NeptuneMLRequestError(str(missing)) from None
+        finally:
+            if page.url:
+                self._show_links({S3InputLink.name: page.url})
         figures, told = of_check(report.as_dict())
         self.record.tell(figures=figures, report=told)
         _judge(report, report.errors)
@@ -161,7 +166,7 @@ def check_before_submit(task: NeptuneMLTask, context: Context, location: str, co
     from neptune_airflow.check import Unreadable
 
     try:
-        report = _look(task, context, location, config_file_name)
+        report = _look(task, context, location, config_file_name, _store(task))
     except Unreadable as reason:
         if not reason.denied and not _away(reason):
             raise NeptuneMLRequestError(str(reason)) from None
@@ -175,13 +180,14 @@ def _look(
     context: Context,
     location: str,
     config_file_name: str | None,
+    store: Store,
     full: bool = False,
 ) -> Report:
     """Check an export over a task's connection, and put the report into its log and its XCom."""
     from neptune_airflow.check import check_export
 
     task.log.info("Checking the export %s, %s.", location, "all of it" if full else "headers and first rows")
-    report = check_export(location, store=_store(task), config_file_name=config_file_name, full=full)
+    report = check_export(location, store=store, config_file_name=config_file_name, full=full)
     lines = report.as_text(WIDTH).splitlines()
     for line in lines[:LINES]:
         task.log.info("%s", line)

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from html import unescape
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from service_clients import IN
@@ -113,6 +114,26 @@ def test_its_input(play: LocalNeptune, ml: Any, start: Start) -> None:
     assert "nodes/" in text_of(get(f"{page_of(ml, job_id)}/input")[1])
 
 
+def test_any_place_in_s3(play: LocalNeptune) -> None:
+    s3 = play.client("s3")
+    s3.put_object(Bucket="neptune-ml", Key="any/place/file.txt", Body=b"1")
+    headers = s3.list_objects_v2(Bucket="neptune-ml", Prefix="any/")["ResponseMetadata"]["HTTPHeaders"]
+    page = headers[CONSOLE_HEADER]
+    assert page == f"{play.endpoint_url}/local/s3"
+    for location in ("s3://neptune-ml/any/place", "s3://neptune-ml/any/place/"):
+        assert "file.txt" in get(f"{page}?location={quote(location, safe='')}")[1]
+    root = get(f"{page}?location=s3://neptune-ml")[1]
+    assert "any/" in text_of(root)
+    folder = re.search(r'href="([^"]+below=any/)"', root)
+    assert folder
+    assert "place/" in text_of(get(play.endpoint_url + unescape(folder[1]))[1])
+    for wrong in ("", "s3://", "file:///etc", "s3://no-such-bucket-here", EVIL):
+        status, html, _ = get(f"{page}?location={quote(wrong)}")
+        assert status in (200, 400, 404)
+        assert "<script" not in html
+        assert "root:" not in html
+
+
 def test_nothing_is_taken_for_html(play: LocalNeptune, ml: Any, start: Start) -> None:
     job_id = start("write", subnets=[EVIL])["id"]
     play.wait_for("dataprocessing", job_id)
@@ -129,7 +150,7 @@ def test_nothing_is_taken_for_html(play: LocalNeptune, ml: Any, start: Start) ->
     ["/dataprocessing/none", "/nothing/x", "/dataprocessing", f"/dataprocessing/{EVIL.replace(' ', '')}", "/a/b/c/d"],
 )
 def test_what_is_not_there(play: LocalNeptune, path: str) -> None:
-    status, html, _ = get(f"{play.endpoint_url}/local/jobs{urllib.request.quote(path)}")  # type: ignore[attr-defined]
+    status, html, _ = get(f"{play.endpoint_url}/local/jobs{quote(path)}")
     assert status in (400, 404)
     assert "<script" not in html
     assert "All jobs" in html

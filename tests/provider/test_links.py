@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 
 from neptune_airflow.errors import NeptuneMLJobFailedError
@@ -15,6 +16,7 @@ from neptune_airflow.links import (
     EndpointLink,
     S3InputLink,
     S3OutputLink,
+    S3Page,
     SageMakerJobLink,
     is_web_address,
     urls,
@@ -87,6 +89,19 @@ def test_no_link_leads_elsewhere_than_to_the_web(url: str) -> None:
     job = Job("data_processing", "x", name="abc", console=url, log_url=url)
     assert urls(job, "us-east-1", "s3://a/b") == {}
     assert url not in urls(job._replace(console=None), "us-east-1").values()
+
+
+@pytest.mark.parametrize(
+    ("endpoint_url", "region", "page"),
+    [
+        (None, "eu-west-1", "https://console.aws.amazon.com/s3/buckets/b?region=eu-west-1&prefix=k/"),
+        (None, "cn-north-1", "https://console.amazonaws.cn/s3/buckets/b?region=cn-north-1&prefix=k/"),
+        ("https://minio.example", "eu-west-1", None),
+        ("https://evil-amazonaws.com", "eu-west-1", None),
+    ],
+)
+def test_a_page_of_s3_is_awss_or_none(endpoint_url: str | None, region: str, page: str | None) -> None:
+    assert S3Page(boto3.client("s3", region_name=region, endpoint_url=endpoint_url), "s3://b/k").url == page
 
 
 @pytest.mark.parametrize("kind", KINDS)

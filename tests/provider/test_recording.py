@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from neptune_airflow.compat import TaskDeferred
 from neptune_airflow.errors import NeptuneMLError, NeptuneMLJobFailedError
 from neptune_airflow.jobs import Attempt
+from neptune_airflow.links import CHECK_LINKS
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.operators.neptune_ml import NeptuneMLDeleteEndpointOperator
 from neptune_airflow.operators.neptune_ml_check import NeptuneMLCheckExportOperator
@@ -214,6 +215,9 @@ def test_a_check_keeps_what_it_found(play: LocalNeptune) -> None:
     assert (record["kind"], record["part"], record["phase"]) == ("data_processing", "checks", "succeeded")
     assert record["figures"] | {"nodes": 3, "edges": 1, "features": 1} == record["figures"]
     assert record["report"]["features"][0]["property"] == "age"
+    page = f"{play.endpoint_url}/local/s3?location=s3%3A%2F%2Fneptune-ml%2Fchecked"
+    assert record["links"] == {"S3 input": page}
+    assert run.ti.xcoms[CHECK_LINKS[0].xcom_key] == page
     wrong = Run(NeptuneMLCheckExportOperator(task_id="none", input_data_s3_location="s3://neptune-ml/nothing"))
     with pytest.raises(NeptuneMLError):
         wrong.execute()

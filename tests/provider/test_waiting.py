@@ -296,6 +296,7 @@ def test_triggers_of_other_versions_are_still_read() -> None:
         "not_before": None,
         "waiter_max_delay": None,
         "began": None,
+        "print_log": False,
     }
     assert NeptuneMLJobTrigger("export", "y").serialize()[1]["kind"] == "export"
 

@@ -1,0 +1,500 @@
+"""A job's CloudWatch lines in the task's log: as they arrive, each once, bounded, and never to the task's harm."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from airflow.sdk.bases.operator import BaseOperator
+
+from neptune_airflow import job_logs
+from neptune_airflow.hooks import logs as worker_logs
+from neptune_airflow.hooks import make_hook, shared_logs
+from neptune_airflow.hooks.logs import address_of
+from neptune_airflow.hooks.shared_logs import RATE, SharedLog, SharedLogs
+from neptune_airflow.job_logs import (
+    LAST_SECONDS,
+    LINES_AT_ONCE,
+    LONGEST_LINE,
+    MOST_LINES,
+    SOONEST,
+    JobLog,
+    LogError,
+    LogPrinter,
+    clean,
+)
+from neptune_airflow.jobs import DATA_PROCESSING, Job
+from neptune_airflow.local.server import LocalNeptune
+from neptune_airflow.sensors.neptune_ml import NeptuneMLDataProcessingSensor
+from neptune_airflow.triggers.neptune_ml import NeptuneMLJobTrigger
+from tests.provider.cloudwatch import CloudWatch, Jobs, Lines, Logs, Said, SimulatedLoop, events, refusal, streams
+from tests.provider.conftest import connection
+from tests.provider.triggerer import run as run_story
+from tests.provider.triggerer import until, waiting
+from tests.provider.worker import Run, event_of
+
+Make = Callable[..., Run]
+BOTH_WAYS = pytest.mark.parametrize("way", ["worker", "triggerer"])
+DENIED = 400, refusal("AccessDeniedException")
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read as soon and as often as a test has patience."""
+    monkeypatch.setattr(job_logs, "SOONEST", 0.05)
+    monkeypatch.setattr(worker_logs, "SOONEST", 0.05)
+    monkeypatch.setattr(shared_logs, "SOONEST", 0.05)
+    monkeypatch.setattr(shared_logs, "RATE", 200.0)
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
+    """What tasks and triggers print."""
+    log = Lines()
+    monkeypatch.setattr(BaseOperator, "log", property(lambda _: log))
+    monkeypatch.setattr(NeptuneMLJobTrigger, "log", property(lambda _: log), raising=False)
+    return log
+
+
+@pytest.fixture
+def jobs() -> Iterator[Jobs]:
+    with Jobs() as each:
+        yield each
+
+
+@pytest.fixture
+def wait(jobs: Jobs, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Let a sensor wait for a job, in a worker or in a triggerer, until ``done`` says that the job may end."""
+
+    def waits(way: str, logs_url: str, done: Callable[[], Any], job_id: str = "x", **given: Any) -> None:
+        services = {"logs": {"endpoint_url": logs_url}}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection(jobs.url, service_config=services))
+        if way == "worker":
+            asked = {"poke_interval": 0.1, "timeout": 60, "deferrable": False, **given}
+            waiting_one: Callable[[], Any] = Run(
+                NeptuneMLDataProcessingSensor(task_id="t", job_id=job_id, **asked)
+            ).execute
+        else:
+            trigger = NeptuneMLJobTrigger("data_processing", job_id, waiter_delay=0.05, print_log=True, **given)
+            waiting_one = lambda: event_of(trigger)  # noqa: E731
+        failures: list[BaseException] = []
+
+        def wait_for_it() -> None:
+            try:
+                waiting_one()
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=wait_for_it)
+        thread.start()
+        give_up = time.monotonic() + 30
+        while thread.is_alive() and not done() and time.monotonic() < give_up:
+            time.sleep(0.01)
+        in_time = time.monotonic() < give_up
+        jobs.status = "Completed"
+        thread.join(30)
+        assert not failures, "the task is never the worse for it"
+        assert in_time, f"it never came: {lines.all}"
+
+    return waits
+
+
+@pytest.fixture
+def cloudwatch() -> Iterator[Callable[..., CloudWatch]]:
+    """Make CloudWatches that say what a test lets them say."""
+    made: list[CloudWatch] = []
+
+    def make(say: Callable[[str, Said], tuple[int, Any]]) -> CloudWatch:
+        made.append(CloudWatch(say))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.shutdown()
+        each.server_close()
+
+
+# Lines arrive.
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_lines_of_a_real_job_arrive_while_it_runs(
+    play: LocalNeptune, process: Make, lines: Lines, deferrable: bool
+) -> None:
+    run = process("talk", deferrable=deferrable)
+
+    def hear() -> None:
+        while "] first" not in lines:
+            time.sleep(0.01)
+        job_id = play.client("neptunedata").list_ml_data_processing_jobs(maxItems=1)["ids"][0]
+        described = play.client("neptunedata").get_ml_data_processing_job(id=job_id)
+        key = described["processingJob"]["outputLocation"].removeprefix("s3://neptune-ml/") + "/heard"
+        play.client("s3").put_object(Bucket="neptune-ml", Key=key, Body=b"")
+
+    hearing = threading.Thread(target=hear)
+    hearing.start()
+    assert run.to_end()["status"] == "Completed"
+    hearing.join()
+    assert lines.count("[algo-1] first") == 1
+    assert lines.count("[algo-1] last ü") == 1
+    assert lines.count("characters more)") == 1
+    assert max(len(line) for line in lines.all if "[algo-1]" in line) < LONGEST_LINE + 100
+
+
+@BOTH_WAYS
+def test_each_line_comes_once_with_its_time_and_its_stream(
+    aws: str, wait: Any, jobs: Jobs, lines: Lines, way: str
+) -> None:
+    logs = Logs(aws)
+    logs.say("x", "long ago", ago=3600)
+    logs.say("x", "one", "two")
+    logs.say("xy", "another job's")
+    jobs.more = {"hpoJob": {"name": "tuning"}}
+    logs.print_to("/aws/sagemaker/TrainingJobs", "tuning-001-ab12/algo-1-1763900001", "epoch 1")
+
+    def heard() -> bool:
+        if "epoch 1" in lines and "three" not in lines and "two" in lines:
+            logs.say("x", "three")
+            logs.say("x", "of the other machine", stream="algo-2-1763900000")
+        return "three" in lines and "other machine" in lines
+
+    wait(way, aws, heard)
+    shown = [line[9:] for line in lines.all if "[algo-" in line or "/algo-" in line]
+    assert sorted(shown) == sorted(
+        ["[algo-1] one", "[algo-1] two", "[algo-1] three", "[algo-2] of the other machine", "[001-ab12/algo-1] epoch 1"]
+    )
+    assert all(line[:8].count(":") == 2 for line in lines.all if "algo-" in line)
+
+
+@BOTH_WAYS
+def test_what_is_left_when_the_job_ends_is_shown(aws: str, wait: Any, lines: Lines, way: str) -> None:
+    logs = Logs(aws)
+    logs.say("x", *(f"line {number}." for number in range(3 * LINES_AT_ONCE)))
+    wait(way, aws, lambda: True)
+    assert [line.split("] ")[1] for line in lines.all if "[algo-1]" in line] == [
+        f"line {number}." for number in range(3 * LINES_AT_ONCE)
+    ]
+    assert "The rest" not in lines
+
+
+@BOTH_WAYS
+def test_no_more_than_so_many(aws: str, wait: Any, lines: Lines, way: str) -> None:
+    logs = Logs(aws)
+    logs.say("x", *(f"line {number}." for number in range(2 * MOST_LINES)))
+    wait(way, aws, lambda: "The rest" in lines)
+    assert lines.count("[algo-1]") == MOST_LINES
+    assert lines.count("The rest of the job's log is not shown here; it is at https://console.aws.amazon.com") == 1
+
+
+def test_a_move_to_another_triggerer_repeats_only_the_newest(aws: str, wait: Any, jobs: Jobs, lines: Lines) -> None:
+    logs = Logs(aws)
+    logs.say("x", "old", ago=job_logs.LOOK_BACK + 30)
+    logs.say("x", "new")
+    for _ in range(2):
+        jobs.status = "InProgress"
+        wait("triggerer", aws, lambda: "new" in lines)
+    assert lines.count("] new") == 2
+    assert "] old" not in lines
+
+
+def test_two_who_wait_for_one_job_read_its_log_once(
+    cloudwatch: Callable[..., CloudWatch], jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say(operation: str, asked: Said) -> tuple[int, Said]:
+        if operation == "DescribeLogStreams":
+            return 200, streams(asked)
+        return 200, events() if asked.get("nextToken") else events("hello")
+
+    server = cloudwatch(say)
+    services = {"logs": {"endpoint_url": server.url}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection(jobs.url, service_config=services))
+    heard = [Lines(), Lines()]
+    triggers = [NeptuneMLJobTrigger("data_processing", "x", {}, 0.05, print_log=True) for _ in heard]
+    owners = dict(zip(map(id, triggers), heard, strict=True))
+    monkeypatch.setattr(NeptuneMLJobTrigger, "log", property(lambda self: owners[id(self)]), raising=False)
+
+    async def story() -> None:
+        async with waiting(*triggers) as tasks:
+            await until(lambda: all("hello" in each for each in heard))
+            jobs.status = "Completed"
+            await asyncio.gather(*tasks)
+
+    run_story(story)
+    assert [each.count("] hello") for each in heard] == [1, 1]
+    firsts = [asked for operation, asked, _ in server.asked if operation == "GetLogEvents" and "nextToken" not in asked]
+    assert len(firsts) == 1
+
+
+@pytest.mark.parametrize("given", [{"kind": "endpoint"}, {"kind": "export"}, {"print_log": False}], ids=str)
+def test_some_have_no_lines(
+    cloudwatch: Callable[..., CloudWatch], jobs: Jobs, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
+) -> None:
+    server = cloudwatch(lambda *_: (200, {}))
+    services = {"logs": {"endpoint_url": server.url}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection(jobs.url, service_config=services))
+    kind = given.get("kind", "data_processing")
+    jobs.status = {"endpoint": "InService", "export": "succeeded"}.get(kind, "Completed")
+    jobs.more = {"endpoint": {"name": "e", "status": "InService"}, "jobName": "n", "jobId": "x"}
+    assert "error" not in event_of(NeptuneMLJobTrigger(**{"kind": kind, "job_id": "x", "print_log": True, **given}))
+    assert not server.asked
+
+
+# What keeps them away is said once, and harms nobody.
+
+
+@BOTH_WAYS
+def test_who_may_not_read_is_told_once_what_to_allow(
+    cloudwatch: Callable[..., CloudWatch], wait: Any, lines: Lines, way: str
+) -> None:
+    server = cloudwatch(lambda *_: DENIED)
+    wait(way, server.url, lambda: "is not shown here" in lines)
+    assert lines.count("allow logs:DescribeLogStreams on the log group /aws/sagemaker/ProcessingJobs") == 1
+    assert "The rest" not in lines
+    assert len(server.asked) == 1, "and is not asked again"
+
+
+@BOTH_WAYS
+def test_a_part_that_may_not_be_read_hides_not_the_others(
+    cloudwatch: Callable[..., CloudWatch], wait: Any, jobs: Jobs, lines: Lines, way: str
+) -> None:
+    def say(operation: str, asked: Said) -> tuple[int, Said]:
+        if "Training" in asked["logGroupName"]:
+            return DENIED
+        return 200, streams(asked) if operation == "DescribeLogStreams" else events("hello", token="f/0")
+
+    jobs.more = {"hpoJob": {"name": "tuning"}}
+    wait(way, cloudwatch(say).url, lambda: "hello" in lines)
+    assert lines.count("allow logs:DescribeLogStreams on the log group /aws/sagemaker/TrainingJobs") == 1
+
+
+@BOTH_WAYS
+def test_there_is_no_log_yet(aws: str, wait: Any, lines: Lines, way: str) -> None:
+    logs, begun = Logs(aws), False
+
+    def heard() -> bool:
+        nonlocal begun
+        if "There is no log /aws/sagemaker/ProcessingJobs" in lines and not begun:
+            logs.say("x", "hello")
+            begun = True
+        return "hello" in lines
+
+    wait(way, aws, heard)
+    assert lines.count("There is no log") == 1
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    "trouble",
+    [(400, refusal("ThrottlingException")), (503, b"<html>"), (200, b"<html>a proxy's page</html>")],
+    ids=["throttled", "away", "a proxy's page"],
+)
+def test_trouble_that_passes(
+    cloudwatch: Callable[..., CloudWatch], wait: Any, lines: Lines, way: str, trouble: tuple[int, Any]
+) -> None:
+    troubles = [trouble] * 4
+
+    def say(operation: str, asked: Said) -> tuple[int, Any]:
+        if troubles:
+            return troubles.pop()
+        return 200, streams(asked) if operation == "DescribeLogStreams" else events("hello", token="f/0")
+
+    wait(way, cloudwatch(say).url, lambda: "hello" in lines)
+    assert lines.count("CloudWatch does not give the job's log now") == 1
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {},
+        {"logStreams": None},
+        {"logStreams": [{}]},
+        {"logStreams": [{"logStreamName": "s"}], "events": [{"timestamp": "then", "message": 1}]},
+        {"logStreams": [{"logStreamName": "s"}], "events": [{"timestamp": 10**30, "message": "m"}]},
+    ],
+    ids=str,
+)
+def test_whatever_is_answered(
+    cloudwatch: Callable[..., CloudWatch], wait: Any, lines: Lines, way: str, answer: Any
+) -> None:
+    wait(way, cloudwatch(lambda *_: (200, answer)).url, lambda: "is not shown here" in lines or "now, and" in lines)
+
+
+@BOTH_WAYS
+def test_nobody_there(wait: Any, lines: Lines, way: str) -> None:
+    wait(way, "http://127.0.0.1:9", lambda: "CloudWatch does not give the job's log now" in lines)
+    assert "The rest of the job's log is not shown here; it is at https" in lines
+
+
+# How it is asked.
+
+
+def test_both_ask_alike_and_signed_for_the_jobs_region(
+    cloudwatch: Callable[..., CloudWatch], wait: Any, jobs: Jobs, lines: Lines
+) -> None:
+    server = cloudwatch(lambda operation, asked: (200, streams(asked) if "Describe" in operation else events("hello")))
+    for way in ("worker", "triggerer"):
+        jobs.status = "InProgress"
+        before = lines.count("hello")
+        wait(way, server.url, lambda before=before: lines.count("hello") > before)
+    operations = [(operation, sorted(asked)) for operation, asked, _ in server.asked[:2]]
+    assert operations[1] == ("GetLogEvents", ["limit", "logGroupName", "logStreamName", "startFromHead", "startTime"])
+    assert {(operation, *sorted(asked)) for operation, asked, _ in server.asked} >= {
+        (operation, *asked) for operation, asked in operations
+    }
+    for headers in server.headers:
+        assert "/us-east-1/logs/aws4_request" in headers["authorization"]
+        assert headers["x-amz-target"].startswith("Logs_20140328.")
+
+
+def test_a_cluster_without_signatures_has_logs_with_them(
+    cloudwatch: Callable[..., CloudWatch], wait: Any, lines: Lines
+) -> None:
+    server = cloudwatch(lambda operation, asked: (200, streams(asked) if "Describe" in operation else events("hello")))
+    wait("triggerer", server.url, lambda: "hello" in lines, hook_arguments={"iam_auth": False})
+    assert all("/logs/aws4_request" in headers["authorization"] for headers in server.headers)
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1"])
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"config": {"use_fips_endpoint": True}}, {"config": {"use_dualstack_endpoint": True}}, "environment"],
+    ids=str,
+)
+def test_cloudwatch_is_where_boto3_finds_it(region: str, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if given == "environment":
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LOGS", "http://logs.example:1")
+        given = {}
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", json.dumps({"conn_type": "aws", "extra": {"region_name": region}}))
+    hook = make_hook(DATA_PROCESSING, {"aws_conn_id": "elsewhere", "endpoint_url": "http://c:1", **given})
+    assert address_of(hook, region) == hook._client_of("logs", region).meta.endpoint_url
+
+
+def test_a_token_that_has_expired_repeats_nothing() -> None:
+    log = JobLog()
+    log.places = job_logs.places_of(Job("data_processing", "x", name="n"))
+    asked: list[Said] = []
+
+    def read(answers: list[Any]) -> list[str]:
+        reading = log.read()
+        request = next(reading)
+        try:
+            while True:
+                asked.append(request[1])
+                answer = answers.pop(0)
+                if isinstance(answer, str):
+                    request = reading.throw(LogError(request, answer, "", passes=False))
+                else:
+                    request = reading.send(answer)
+        except StopIteration as done:
+            return list(done.value)
+
+    assert len(read([streams({"logStreamNamePrefix": "n/"}), events("one", token="f/1")])) == 1
+    assert asked[0]["logStreamNamePrefix"] == "n/"
+    assert read(["InvalidParameterException"]) == []
+    assert asked[-1]["nextToken"] == "f/1"
+    newest = asked[-1]
+    assert read([events(token="f/9")]) == []
+    assert "nextToken" not in asked[-1]
+    assert asked[-1]["startTime"] > newest["startTime"] + 30_000
+
+
+def test_lines_are_made_fit_to_be_shown() -> None:
+    assert clean("\x1b[31mred\x1b[0m \r 50%\x00\x07|\u202etxt.exe\n") == " red    50% | txt.exe"
+    assert clean("AWS_SECRET_ACCESS_KEY=abcdefgh and on") == "AWS_SECRET_ACCESS_KEY=*** and on"
+    assert len(clean("x" * 100_000)) < LONGEST_LINE + 50
+    assert clean("a\ttable") == "a\ttable"
+
+
+# A thousand jobs.
+
+
+class Hour:
+    """An event loop in which jobs are followed for a while, and then end at once.
+
+    :param talks: says of a job by its number whether it has new lines whenever it is asked.
+    :ivar asked: when CloudWatch was asked, by job.
+    :ivar ends: seconds for which each job's end was kept back.
+    """
+
+    def __init__(self, jobs: int, talks: Callable[[int], bool], seconds: float = 3600) -> None:
+        self.jobs, self.talks, self.seconds = jobs, talks, seconds
+        self.asked: dict[int, list[float]] = {number: [] for number in range(jobs)}
+        self.loop = SimulatedLoop()
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            self.ends: list[float] = runner.run(self._play())
+
+    async def _play(self) -> list[float]:
+        logs, printers = SharedLogs(self._ask), [LogPrinter(Lines()) for _ in range(self.jobs)]
+        each = [(SharedLog(logs), printer) for printer in printers]
+        for number, (log, printer) in enumerate(each):
+            log.learn(Job("data_processing", "x", "InProgress", name=f"j{number}"), printer)
+        await asyncio.sleep(self.seconds)
+        ends = await asyncio.gather(*(self._end(log, printer) for log, printer in each))
+        for log, printer in each:
+            log.leave(printer)
+        await logs.close()
+        return ends
+
+    async def _end(self, log: SharedLog, printer: LogPrinter) -> float:
+        began = self.loop.time()
+        await log.rest(printer)
+        return self.loop.time() - began
+
+    async def _ask(self, request: tuple[str, Said], _: str | None) -> Said:
+        operation, asked = request
+        name = asked.get("logStreamNamePrefix") or asked["logStreamName"]
+        number, now = int(name[1:].partition("/")[0]), self.loop.time()
+        self.asked[number].append(now)
+        await asyncio.sleep(0.05)
+        if operation == "DescribeLogStreams":
+            return streams(asked)
+        if not self.talks(number):
+            return {"events": [], "nextForwardToken": "f/0"}
+        return {"events": [{"timestamp": int(now * 1000), "message": "m"}], "nextForwardToken": str(now)}
+
+
+@pytest.fixture
+def hour(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Hour]:
+    """Let an hour pass, as fast as it is in truth."""
+    monkeypatch.setattr(shared_logs, "RATE", RATE)
+    monkeypatch.setattr(job_logs, "SOONEST", SOONEST)
+    monkeypatch.setattr(job_logs, "MOST_LINES", 100_000)
+
+    def passes(*given: Any) -> Hour:
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: asyncio.get_running_loop().time())
+            return Hour(*given)
+
+    return passes
+
+
+def test_a_thousand_jobs_stay_below_the_rate_and_each_has_its_turn(hour: Callable[..., Hour]) -> None:
+    jobs = 1000
+    passed = hour(jobs, lambda _: True)
+    moments = sorted(moment for each in passed.asked.values() for moment in each)
+    some = int(10 * RATE)
+    assert min(later - earlier for earlier, later in zip(moments, moments[some:], strict=False)) > 9.9
+    for each in passed.asked.values():
+        gaps = [later - earlier for earlier, later in zip(each, each[1:], strict=False)]
+        assert max(gaps) < 1.5 * jobs / RATE * 1.25, "each has its turn"
+
+
+def test_who_is_quiet_is_seldom_asked_for_and_holds_nobody_up(hour: Callable[..., Hour]) -> None:
+    passed = hour(20, lambda number: number == 7)
+    talking, quiet = passed.asked.pop(7), list(passed.asked.values())
+    assert max(later - earlier for earlier, later in zip(talking, talking[1:], strict=False)) < SOONEST + 10
+    assert max(len(each) for each in quiet) < 60
+
+
+def test_of_a_thousand_that_end_at_once_few_wait(hour: Callable[..., Hour]) -> None:
+    passed = hour(1000, lambda _: True, 600)
+    assert max(passed.ends) <= LAST_SECONDS
+    assert sum(seconds > 0 for seconds in passed.ends) <= LAST_SECONDS * RATE
+    assert max(hour(5, lambda _: False, 600).ends) < 4
