@@ -64,6 +64,8 @@ def read_by(client: Any, reading: Reading) -> list[str]:
             try:
                 with log_errors(request):
                     answer: Mapping[str, Any] = getattr(client, xform_name(request[0]))(**request[1])
+                    if answer.keys() <= {"ResponseMetadata"}:  # what botocore makes of a page that is no JSON
+                        raise ValueError("the answer says nothing")
             except LogError as error:
                 request = reading.throw(error)
             else:

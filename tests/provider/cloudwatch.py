@@ -15,6 +15,8 @@ from neptune_airflow.local.cloud import client
 from tests.provider.peers import Peer, http
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
+#: Of the jobs here: another than their connection's, and than that of the local service, which shares moto's memory.
+REGION = "eu-north-1"
 Said = dict[str, Any]
 
 
@@ -33,17 +35,19 @@ class Jobs(Peer):
     def _say(self, head: str) -> bytes:
         job_id = head.split(" ")[1].partition("?")[0].rpartition("/")[2]
         name = f"{job_id}-on-sagemaker"
-        arn = f"arn:aws:sagemaker:us-east-1:123456789012:processing-job/{name}"
+        arn = f"arn:aws:sagemaker:{REGION}:123456789012:processing-job/{name}"
         part = {"name": name, "arn": arn, "status": self.status}
         return http(json.dumps({"id": job_id, "status": self.status, "processingJob": part, **self.more}).encode())
 
 
 class Logs:
-    """moto's CloudWatch, in which a test says what jobs would."""
+    """moto's CloudWatch, empty at first, in which a test says what jobs would."""
 
     def __init__(self, url: str) -> None:
-        self._client = client("logs", url, "us-east-1")
+        self._client = client("logs", url, REGION)
         self._there: set[tuple[str, ...]] = set()
+        for group in self._client.describe_log_groups()["logGroups"]:
+            self._client.delete_log_group(logGroupName=group["logGroupName"])
 
     def say(self, job_id: str, *lines: str, stream: str = "algo-1-1763900000", ago: float = 0.0) -> None:
         """Let a job print lines, so many seconds ago."""
