@@ -221,7 +221,7 @@ class NeptuneMLTask(Recording):
             if job := watch.take(outcome):
                 return job
             if lines:
-                lines.pass_time(watch.pause(), self._sleep)
+                lines.pass_time(watch.pause())
             else:
                 self._sleep(watch.pause())
 
@@ -235,7 +235,7 @@ class NeptuneMLTask(Recording):
             return None
         from neptune_airflow.hooks.logs import LogFollower
 
-        return LogFollower(lambda: self.hook, LogPrinter(self.log))
+        return LogFollower(lambda: self.hook, LogPrinter(self.log), self._sleep)
 
     def _wait_as_event(self, job_id: str, deadline: float | None) -> dict[str, Any]:
         try:

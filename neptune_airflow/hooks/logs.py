@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from neptune_airflow.hooks.base import JobHook
     from neptune_airflow.jobs import Job
 
+#: Seconds after which a CloudWatch that gave nothing is asked again for the rest of a log.
+AGAIN = 1.0
+
 _PASSING_STATUSES = (408, 429, *range(500, 600))
 _PASSING = r"Throttl|TooManyRequests|LimitExceeded|ServiceUnavailable|InternalFailure|Expired|InvalidClientTokenId"
 
@@ -97,11 +100,13 @@ class LogFollower:
 
     :param hook: gives the hook by which to ask.
     :param printer: prints.
+    :param sleep: sleeps for so many seconds.
     """
 
-    def __init__(self, hook: Callable[[], JobHook], printer: LogPrinter) -> None:
+    def __init__(self, hook: Callable[[], JobHook], printer: LogPrinter, sleep: Callable[[float], None]) -> None:
         self._hook = hook
         self._printer = printer
+        self._sleep = sleep
         self._log = JobLog()
         self._region: str | None = None
         self._due = time.monotonic() + SOONEST  # no job has said anything when it has just been submitted
@@ -121,18 +126,18 @@ class LogFollower:
         self._log.end()
         complete, give_up = False, time.monotonic() + LAST_SECONDS
         while not complete and not self._printer.silent and time.monotonic() < give_up:
-            complete = self._read()
+            trouble = self._read()
+            complete = not (trouble.everybodys if trouble else self._log.more)
+            if trouble and not complete:
+                self._sleep(AGAIN)
         if not complete:
             self._printer.refer()
 
-    def pass_time(self, seconds: float, sleep: Callable[[float], None]) -> None:
-        """Sleep, and print what is new whenever it is time to ask again.
-
-        :param sleep: sleeps for so many seconds.
-        """
+    def pass_time(self, seconds: float) -> None:
+        """Sleep, and print what is new whenever it is time to ask again."""
         while seconds > 0:
             part = min(seconds, self._pause())
-            sleep(part)
+            self._sleep(part)
             seconds -= part
             self._go_on()
 
@@ -147,12 +152,12 @@ class LogFollower:
             self._read()
             self._due = time.monotonic() + self._log.pause()
 
-    def _read(self) -> bool:
-        """Read once; say whether that was all there is."""
+    def _read(self) -> LogError | None:
+        """Read once; give what has kept it from it."""
         try:
             self._printer.show(self._hook().read_log(self._log.read(), self._region))
         except Exception as error:  # whatever it is, the job is none the worse for it
             told = error if isinstance(error, LogError) else self._log.unforeseen(error)
             self._printer.tell(told)
-            return not told.everybodys
-        return not self._log.more
+            return told
+        return None

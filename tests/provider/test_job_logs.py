@@ -17,6 +17,7 @@ from neptune_airflow.hooks import logs as worker_logs
 from neptune_airflow.hooks import make_hook, shared_logs
 from neptune_airflow.hooks.logs import address_of
 from neptune_airflow.job_logs import (
+    LAST_SECONDS,
     LINES_AT_ONCE,
     LONGEST_LINE,
     MOST_LINES,
@@ -247,7 +248,9 @@ def test_some_have_no_lines(
     kind = given.get("kind", "data_processing")
     jobs.status = {"endpoint": "InService", "export": "succeeded"}.get(kind, "Completed")
     jobs.more = {"endpoint": {"name": "e", "status": "InService"}, "jobName": "n", "jobId": "x"}
-    assert "error" not in event_of(NeptuneMLJobTrigger(**{"kind": kind, "job_id": "x", "print_log": True, **given}))
+    assert "error" not in event_of(
+        NeptuneMLJobTrigger(**{"kind": kind, "job_id": "x", "waiter_delay": 0.05, "print_log": True, **given})
+    )
     assert not server.asked
 
 
@@ -337,6 +340,17 @@ def test_whatever_is_answered(
 def test_nobody_there(wait: Any, lines: Lines, way: str) -> None:
     wait(way, "http://127.0.0.1:9", lambda: "CloudWatch does not give the job's log now" in lines)
     assert "The rest of the job's log is not shown here; it is at https" in lines
+
+
+@BOTH_WAYS
+def test_who_gives_nothing_is_not_pressed_for_the_rest(
+    cloudwatch: Callable[..., CloudWatch], wait: Any, jobs: Jobs, lines: Lines, way: str
+) -> None:
+    server = cloudwatch(lambda *_: (400, refusal("ThrottlingException")))
+    jobs.status = "Completed"
+    wait(way, server.url, lambda: False)
+    assert 0 < len(server.asked) <= LAST_SECONDS + 1
+    assert lines.count("The rest of the job's log is not shown here") == 1
 
 
 # How it is asked.
