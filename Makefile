@@ -5,6 +5,8 @@ DAG ?= neptune_ml_pipeline
 KEEP ?=
 ARGS ?=
 SCHEDULES ?= 10000
+AIRFLOW ?= 3.3
+TAG ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -85,10 +87,15 @@ browser: $(BROWSER_INSTALLED) ## look at the page in Airflow's UI with Debian's 
 	@test -x /usr/bin/chromium || { echo "Chromium is needed: apt-get install chromium" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
-lint: $(INSTALLED) ## ruff and mypy
+lint: $(INSTALLED) ## ruff, mypy, spelling, and whether GitHub would take what is in .github
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/zizmor --offline --quiet .github
 
 bench: $(INSTALLED) ## run the benchmarks, a few minutes
 	@for benchmark in $(BENCHMARKS); do echo "$$benchmark"; $(BIN)/python $$benchmark || exit 1; done
@@ -99,7 +106,28 @@ bench-triggerer: $(BENCH_INSTALLED) ## measure waiting jobs beside the amazon pr
 bench-real-triggerer: $(INSTALLED) ## let 1,000 tasks wait in a real triggerer, 45 minutes (ARGS='--tasks 100')
 	@$(BIN)/python -m benchmarks.real_triggerer $(ARGS)
 
+.PHONY: dist release-check
+
+dist: $(INSTALLED) ## build the wheel and the sdist into dist
+	@rm -rf dist
+	@$(BIN)/uv build --quiet --python $(BIN)/python --no-build-isolation
+
+# A wheel that is installed with the pinned versions of one Airflow, and nothing else.
+RELEASE_VENV = .venv-release-$(AIRFLOW)
+INTO_RELEASE = $(BIN)/uv --system-certs pip install --quiet --python $(RELEASE_VENV)/bin/python --compile-bytecode \
+	--constraint constraints/airflow-$(AIRFLOW).txt --build-constraint $(CONSTRAINTS)
+
+release-check: dist ## build, look at it, install it into a clean Airflow and use it there (AIRFLOW=3.0, another of constraints/; TAG=v0.1.0)
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist
+	$(BIN)/python -m release files $(if $(TAG),--tag '$(TAG)')
+	@rm -rf $(RELEASE_VENV) && $(BIN)/uv venv --quiet --python $(BIN)/python $(RELEASE_VENV)
+	@$(INTO_RELEASE) dist/*.whl
+	$(BIN)/python -m release installed $(RELEASE_VENV)
+	@$(INTO_RELEASE) "$$(echo dist/*.whl)[local,openlineage]"
+	$(BIN)/python -m release extras $(RELEASE_VENV)
+
 clean: ## remove all that was made here, .venv too
 	@test ! -x $(BIN)/python || $(BIN)/python -m demo stop
-	rm -rf .demo .venv $(BENCH_VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .demo .venv .venv-release-* $(BENCH_VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
