@@ -36,6 +36,7 @@ COLUMNS = {
     "lag_start_ms": "longest stall at start, ms",
     "lag_steady_ms": "steady, ms",
     "collection_ms": "longest garbage collection, ms",
+    "lag_ms": "longest stall with it, ms",
     "connections": "connections",
     "roles": "roles assumed",
     "notice_ms": "answer to event, ms",

@@ -5,18 +5,20 @@ Importing this, like making an `AsyncHook`'s session, belongs in a thread: both 
 
 from __future__ import annotations
 
+import hmac
 import json
 import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import aiohttp
 from botocore import exceptions as boto
-from botocore.auth import SigV4Auth
+from botocore.auth import EMPTY_SHA256_HASH, SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.httpsession import ProxyConfiguration, get_cert_path, mask_proxy_url
@@ -148,6 +150,35 @@ def _tls(verify: bool | str, client_cert: str | tuple[str, str] | None) -> ssl.S
     return context
 
 
+class Signer(SigV4Auth):  # type: ignore[misc]
+    """botocore's SigV4 for many requests in a row, which it would each time work out anew to nearly the same end.
+
+    The key of a day is derived once; a request's headers are gone through once instead of twice; a request without a
+    body is not prepared to find that it has none. That is half of what a signature costs, and a tenth of a poll.
+    """
+
+    _day = ""
+    _key = b""
+
+    def signature(self, string_to_sign: str, request: AWSRequest) -> str:
+        day = request.context["timestamp"][:8]
+        if day != self._day:
+            parts = (day, self._region_name, self._service_name, "aws4_request")
+            secret = f"AWS4{self.credentials.secret_key}".encode()
+            self._key = reduce(lambda key, part: hmac.digest(key, part.encode(), "sha256"), parts, secret)
+            self._day = day
+        return hmac.digest(self._key, string_to_sign.encode(), "sha256").hex()
+
+    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
+        if "to_sign" not in request.context:
+            request.context["to_sign"] = super().headers_to_sign(request)
+        return request.context["to_sign"]
+
+    def payload(self, request: AWSRequest) -> str:
+        body_hash: str = super().payload(request) if request.data else EMPTY_SHA256_HASH
+        return body_hash
+
+
 class AsyncHook:
     """The describing half of a hook, and the reading of logs, for all who wait on one event loop.
 
@@ -164,6 +195,7 @@ class AsyncHook:
         self._signs = False
         self._credentials: Credentials | None = None
         self._frozen: ReadOnlyCredentials | None = None
+        self._signers: dict[tuple[str, str], Signer] = {}
         self._renewed = 0.0
         self._resolving = Shared(self._resolve)
         self._users = 0
@@ -231,7 +263,10 @@ class AsyncHook:
     async def _send(self, session: AsyncSession, request: AWSRequest, service: str, region: str) -> AWSResponse:
         """Sign a request, if its service wants that, and send it."""
         if service:
-            SigV4Auth(self._frozen, service, region).add_auth(request)
+            signer = self._signers.get((service, region))
+            if signer is None:
+                signer = self._signers[service, region] = Signer(self._frozen, service, region)
+            signer.add_auth(request)
         return await session.send(request.method, request.url, dict(request.headers.items()), request.data or None)
 
     def _needs_resolving(self) -> bool:
@@ -257,7 +292,9 @@ class AsyncHook:
             if self._credentials is None:
                 raise boto.NoCredentialsError()
         self._renewed = time.time()
-        self._frozen = self._credentials.get_frozen_credentials()
+        frozen = self._credentials.get_frozen_credentials()
+        if frozen != self._frozen:
+            self._frozen, self._signers = frozen, {}
 
     def _open_logs(self, region: str) -> tuple[str, AsyncSession]:
         """Find CloudWatch: in a thread. It wants a signature, also of those whose cluster wants none."""

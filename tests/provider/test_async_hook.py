@@ -6,10 +6,15 @@ import asyncio
 import gzip
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import botocore.auth
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
 
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
@@ -18,7 +23,7 @@ from neptune_airflow.errors import (
     NeptuneMLUnavailableError,
 )
 from neptune_airflow.hooks import make_hook
-from neptune_airflow.hooks.asynchronous import AsyncHook
+from neptune_airflow.hooks.asynchronous import AsyncHook, Signer
 from neptune_airflow.hooks.base import ANSWER_LIMIT
 from neptune_airflow.jobs import DATA_PROCESSING, ENDPOINT_DELETION, EXPORT, KINDS, Job, JobKind
 from tests.provider.catcher import Catcher
@@ -290,3 +295,30 @@ def test_a_connection_is_kept_and_used_again(catcher: Catcher) -> None:
 
         asyncio.run(describe_twice_and_after_a_hang_up())
         assert len(peer.heads) == 3
+
+
+@pytest.mark.parametrize("token", [None, "a token"])
+def test_a_signer_signs_as_botocore_does_also_on_the_next_day(
+    monkeypatch: pytest.MonkeyPatch, token: str | None
+) -> None:
+    credentials = ReadOnlyCredentials("key", "secret", token)
+    signer = Signer(credentials, "neptune-db", "eu-west-1")
+    signatures = set()
+    for day, method, url, body in [
+        (1, "GET", "https://cluster:8182/ml/dataprocessing/a", None),
+        (1, "GET", "https://cluster:8182/ml/dataprocessing/b?neptuneIamRoleArn=arn%3Aaws", None),
+        (2, "GET", "https://cluster:8182/ml/dataprocessing/a", None),
+        (2, "POST", "http://[::1]:80/", b"{}"),
+        (3, "POST", "https://logs.eu-west-1.amazonaws.com/", b'{"limit": 1}'),
+    ]:
+        monkeypatch.setattr(
+            botocore.auth, "get_current_datetime", lambda day=day: datetime(2026, 1, day, 12, tzinfo=UTC)
+        )
+        signed = []
+        for auth in (signer, SigV4Auth(credentials, "neptune-db", "eu-west-1")):
+            request = AWSRequest(method, url, data=body, headers={"X-Amz-Target": "x"})
+            auth.add_auth(request)
+            signed.append(dict(request.headers.items()))
+        assert signed[0] == signed[1]
+        signatures.add(signed[0]["Authorization"])
+    assert len(signatures) == 5
