@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
 _HOME = tempfile.TemporaryDirectory(prefix="neptune-airflow-")
@@ -15,6 +16,11 @@ os.environ["AIRFLOW_HOME"] = _HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 for _name in [name for name in os.environ if name.startswith(("AWS_", "AIRFLOW_CONN_"))]:
     del os.environ[_name]
+
+# A gate says the same of the same code; who works on it looks further each time.
+settings.register_profile("gate", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("gate")
 
 from neptune_airflow.local.server import LocalNeptune  # noqa: E402
 from neptune_airflow.local.settings import STEPS, Settings  # noqa: E402

