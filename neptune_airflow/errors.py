@@ -6,8 +6,7 @@ try and leaves the next one to the task's ``retries``. What a job's own failure 
 `classify_failure`; `neptune_airflow.retries` has a policy that goes by it.
 """
 
-from __future__ import annotations
-
+# Annotations are values here: see `neptune_airflow.jobs`.
 import re
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -3,8 +3,7 @@
 Pure Python. A new kind of job is a new row here and a thin operator; nothing else asks which kind it has.
 """
 
-from __future__ import annotations
-
+# Annotations are values here: of those that are kept as texts, a NamedTuple compiles each, for every DAG file.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -281,7 +280,7 @@ class Job(NamedTuple):
         return fields[3] or None if len(fields) > 4 else None
 
     @classmethod
-    def from_answer(cls, kind: JobKind, answer: Mapping[str, Any], job_id: str | None = None) -> Job:
+    def from_answer(cls, kind: JobKind, answer: Mapping[str, Any], job_id: str | None = None) -> "Job":
         """Read a service's answer, of any engine version: every key may be missing. What it tells is kept and shown.
 
         :param answer: the body, with the headers under ``ResponseMetadata`` as boto3 gives them.
@@ -315,7 +314,7 @@ class Job(NamedTuple):
         return known
 
     @classmethod
-    def from_dict(cls, known: Mapping[str, Any]) -> Job:
+    def from_dict(cls, known: Mapping[str, Any]) -> "Job":
         """Undo `as_dict`; keys of other versions of this package are passed over."""
         return cls(**{name: known[name] for name in cls._fields if name in known})
 
@@ -335,7 +334,7 @@ class Attempt(NamedTuple):
     first_try: int = 1
 
     @classmethod
-    def of(cls, ti: Any, retries: int) -> Attempt:
+    def of(cls, ti: Any, retries: int) -> "Attempt":
         """Read it off a running task instance; ``max_tries - retries`` grows with each clear and with nothing else."""
         first = max(1, (ti.max_tries or 0) - retries + 1)
         return cls(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number, min(first, ti.try_number))
@@ -356,7 +355,7 @@ class Attempt(NamedTuple):
         for number in range(self.try_number, 0, -1):
             yield number, self.job_id(number)
 
-    def next_move(self, number: int, phase: Phase, lasts: bool = False) -> Move:
+    def next_move(self, number: int, phase: Phase, lasts: bool = False) -> "Move":
         """Decide what to do about the newest job that this task instance has submitted before.
 
         :param number: the try that submitted it.

@@ -4,8 +4,7 @@ A check takes what was given (numbers may be rendered strings), gives what is se
 would be right. Limits are those of the user guide's machine-learning-api pages and of SageMaker.
 """
 
-from __future__ import annotations
-
+# Annotations are values here: see `neptune_airflow.jobs`.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping

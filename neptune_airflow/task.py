@@ -27,7 +27,6 @@ from neptune_airflow.errors import (
     classify_failure,
     revive,
 )
-from neptune_airflow.job_logs import LogPrinter
 from neptune_airflow.jobs import Job, JobKind
 from neptune_airflow.links import CloudWatchLogLink
 from neptune_airflow.parameters import check_address, is_absent, is_templated
@@ -234,6 +233,7 @@ class NeptuneMLTask(Recording):
         if not self._prints_log:
             return None
         from neptune_airflow.hooks.logs import LogFollower
+        from neptune_airflow.job_logs import LogPrinter
 
         return LogFollower(lambda: self.hook, LogPrinter(self.log), self._sleep)
 
