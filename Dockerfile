@@ -6,10 +6,10 @@ COPY --chown=airflow:0 pyproject.toml README.md LICENSE /opt/airflow/provider/
 COPY --chown=airflow:0 constraints /opt/airflow/provider/constraints
 COPY --chown=airflow:0 neptune_airflow /opt/airflow/provider/neptune_airflow
 
-# Airflow is named again so that pip may not change its version; the users and the database of a compose set-up need
-# the last two.
+USER airflow
+
+# Airflow is named again so that pip may not change its version; the group is what Celery, PostgreSQL and users take.
 RUN pip install --no-cache-dir --constraint /opt/airflow/provider/constraints/airflow-3.3.txt \
       "apache-airflow==${AIRFLOW_VERSION}" \
       "/opt/airflow/provider[local]" \
-      "apache-airflow-providers-fab==3.10.2" \
-      "apache-airflow-providers-postgres==7.1.1"
+      --group /opt/airflow/provider/pyproject.toml:cluster

@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 INSTALLED := $(VENV)/.installed
-CHAOS_INSTALLED := $(VENV)/.installed-chaos
+CLUSTER_INSTALLED := $(VENV)/.installed-cluster
 BROWSER_INSTALLED := $(VENV)/.installed-browser
 # Another environment: the amazon provider's triggers want aiobotocore, which wants an older botocore.
 BENCH_VENV := .venv-bench
@@ -25,10 +25,10 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop test chaos compare browser lint bench bench-triggerer bench-real-triggerer clean
+.PHONY: help install demo demo-stop cluster test chaos compare browser lint bench bench-triggerer bench-real-triggerer clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(INSTALLED) ## create .venv with the pinned versions (PYTHON=python3.12 names another interpreter)
 
@@ -45,22 +45,32 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 demo: $(INSTALLED) ## run a DAG in a real Airflow on the local service (DAG=name; KEEP=1 leaves it running)
 	@$(BIN)/python -m demo run --dag $(DAG) $(if $(KEEP),--keep)
 
-demo-stop: $(INSTALLED) ## stop what make demo KEEP=1 left running
+demo-stop: $(INSTALLED) ## stop what make demo KEEP=1 or make cluster KEEP=1 left running
 	@$(BIN)/python -m demo stop
 
 test: $(INSTALLED) ## run the whole suite (ARGS='-k submit' is passed on to pytest)
 	$(BIN)/python -m pytest $(ARGS)
 
-$(CHAOS_INSTALLED): $(INSTALLED)
+# PostgreSQL and Redis, where they are missing and may be installed; who starts them says so otherwise.
+DEBIAN_PACKAGES = missing=$$($(BIN)/python -m demo.backends); test -z "$$missing" || test "$$(id -u)" != 0 || \
+	{ apt-get update --quiet=2; apt-get install --yes --quiet=2 --no-install-recommends $$missing; }
+
+$(CLUSTER_INSTALLED): $(INSTALLED) pyproject.toml
 	@echo "installing what a cluster needs into $(VENV) (once)"
 	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
-		--constraint $(CONSTRAINTS) --group chaos
+		--constraint $(CONSTRAINTS) --group cluster
 	@touch $@
 
-chaos: $(CHAOS_INSTALLED) ## simulated schedules (SCHEDULES=10000), then kill the parts of real Airflows while jobs wait (ARGS='--executor celery')
+cluster: $(CLUSTER_INSTALLED) ## run a DAG as docker-compose.yaml says, on two Celery workers, without Docker (DAG=name; KEEP=1)
+	@$(DEBIAN_PACKAGES)
+	@$(BIN)/python -m demo cluster --dag $(DAG) $(if $(KEEP),--keep)
+
+.env: ## write the compose file's settings, with fresh secrets
+	@umask 077; $(PYTHON) -m demo.settings > $@.new && mv $@.new $@
+
+chaos: $(CLUSTER_INSTALLED) ## simulated schedules (SCHEDULES=10000), then kill the parts of real Airflows while jobs wait (ARGS='--executor celery')
 	@$(BIN)/python -m chaos.model --count $(SCHEDULES)
-	@missing=$$($(BIN)/python -m chaos.cluster --packages); \
-		test -z "$$missing" || test "$$(id -u)" != 0 || apt-get install --yes --no-install-recommends $$missing
+	@$(DEBIAN_PACKAGES)
 	@$(BIN)/python -m chaos.cluster $(ARGS)
 
 $(BENCH_INSTALLED): $(INSTALLED) constraints/bench.txt

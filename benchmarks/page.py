@@ -22,7 +22,8 @@ from statistics import median
 
 import httpx
 
-from chaos.cluster.cluster import Cluster, missing_packages
+from chaos.cluster.cluster import Cluster
+from demo.backends import missing_packages
 from neptune_airflow.plugin import PREFIX
 from tests.plugin.api_server import ApiServer
 from tests.plugin.history import NOW

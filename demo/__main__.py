@@ -1,8 +1,9 @@
-"""``python -m demo run`` and ``python -m demo stop``: what ``make demo`` and ``make demo-stop`` call."""
+"""``python -m demo run``, ``cluster``, ``stop``: what ``make demo``, ``make cluster``, ``make demo-stop`` call."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import httpx
 from rich.console import Console
 
 from demo import report
+from demo.cluster import Cluster, default_home
 from demo.follow import Run
 from demo.processes import DemoError, interrupted_by_signals, running, stop
 from demo.show import Display, make_console, make_display
@@ -26,7 +28,7 @@ def main() -> int:
     interrupted_by_signals()
     console = make_console()
     try:
-        return _run(arguments, console) if arguments.command == "run" else _stop(arguments.home, console)
+        return COMMANDS[arguments.command](arguments, console)
     except (DemoError, httpx.HTTPError) as error:
         console.print(f"The demo failed: {error}", markup=False, soft_wrap=True, style="red")
         return 1
@@ -38,12 +40,24 @@ def main() -> int:
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     display = make_display(console)
     with Stack(arguments.home, arguments.dags, display.say) as stack:
-        run = Run(stack, arguments.dag)
-        display.say(f"triggered {run.dag_id}, run {run.run_id}")
-        code = demonstrate(run, console, display)
-        if arguments.keep:
-            stack.keep()
-            _tell_how_to_use(console, stack)
+        return _play(stack, arguments, console, display)
+
+
+def _cluster(arguments: argparse.Namespace, console: Console) -> int:
+    display = make_display(console)
+    with Cluster(default_home(), arguments.dags, display.say) as cluster:
+        code = _play(cluster, arguments, console, display)
+        report.show_workers(console, cluster.workers())
+    return code
+
+
+def _play(stack: Stack, arguments: argparse.Namespace, console: Console, display: Display) -> int:
+    run = Run(stack, arguments.dag)
+    display.say(f"triggered {run.dag_id}, run {run.run_id}")
+    code = demonstrate(run, console, display)
+    if arguments.keep:
+        stack.keep()
+        _tell_how_to_use(console, stack)
     return code
 
 
@@ -72,23 +86,28 @@ def _tell_how_to_use(console: Console, stack: Stack) -> None:
         console.print(f"  {name:<8} {value}", markup=False, soft_wrap=True)
 
 
-def _stop(home: Path, console: Console) -> int:
-    found = len(running(home))
-    left = stop(home)
-    if left:
-        raise DemoError(f"these processes do not end: {left}")
+def _stop(arguments: argparse.Namespace, console: Console) -> int:
+    found = 0
+    for home in (arguments.home, default_home()):
+        found += len(running(home))
+        if left := stop(home):
+            raise DemoError(f"these processes do not end: {left}")
+    shutil.rmtree(default_home(), ignore_errors=True)
     console.print(f"{found} processes stopped." if found else "No demo is running.")
     return 0
+
+
+COMMANDS = {"run": _run, "cluster": _cluster, "stop": _stop}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="demo", description="A DAG in a real Airflow on the local Neptune ML service."
     )
-    parser.add_argument("command", choices=("run", "stop"))
+    parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--dag", default="neptune_ml_pipeline", help="the DAG to run (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave everything running")
-    parser.add_argument("--home", type=_folder, default=PROJECT / ".demo", help="throwaway folder (default: .demo)")
+    parser.add_argument("--home", type=_folder, default=PROJECT / ".demo", help="folder of run (default: .demo)")
     parser.add_argument("--dags", type=_folder, default=PROJECT / "dags", help="folder of DAG files (default: dags)")
     return parser
 

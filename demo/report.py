@@ -17,6 +17,7 @@ from demo.stack import REGION
 
 LOG_TAIL = 40
 TRAINING_REPORT = "training_report.json"
+NUMBERS = ("seconds", "bytes", "tasks")
 
 
 class Outputs:
@@ -63,6 +64,14 @@ def show(console: Console, run: Run) -> None:
         console.print("\n".join(lines[-LOG_TAIL:]), markup=False, soft_wrap=True)
 
 
+def show_workers(console: Console, workers: Mapping[str, int]) -> None:
+    """Print how many tasks each worker has run."""
+    table = _table("worker", "tasks")
+    for name, tasks in workers.items():
+        table.add_row(name, str(tasks))
+    _print(console, "Run on Celery workers (a task that was deferred counts twice)", table)
+
+
 def _print(console: Console, title: str, table: Table) -> None:
     console.print(f"\n{title}", style="bold", markup=False, soft_wrap=True)
     console.print(table)
@@ -96,7 +105,7 @@ def _metrics(learnt: Mapping[str, Any]) -> Table:
 def _table(*headings: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in headings:
-        table.add_column(heading, overflow="fold", justify="right" if heading in ("seconds", "bytes") else "left")
+        table.add_column(heading, overflow="fold", justify="right" if heading in NUMBERS else "left")
     return table
 
 

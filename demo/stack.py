@@ -48,6 +48,7 @@ class Stack:
     :param parts: the commands of Airflow that run, by the name of each.
     :param settings: environment variables for every part, stronger than the stack's own.
     :param service: further options of ``neptune-ml-local serve``.
+    :param port: of Airflow's API server; None takes a free one.
     """
 
     def __init__(
@@ -60,11 +61,12 @@ class Stack:
         parts: Mapping[str, Sequence[str]] = AIRFLOW_PARTS,
         settings: Mapping[str, str] | None = None,
         service: Sequence[str] = (),
+        port: int | None = None,
     ) -> None:
         self.home = home.resolve()
         self.dags = dags.resolve()
         self.password = secrets.token_urlsafe(12)
-        self.ui = f"http://{HOST}:{free_port()}"
+        self.ui = f"http://{HOST}:{port or free_port()}"
         self.service = ""
         self._kept = False
         self._scheduled = scheduled
@@ -121,9 +123,12 @@ class Stack:
         """Start what Airflow needs beside itself, and give the settings that name it: for SQLite, nothing."""
         return {}
 
-    def launch(self, name: str, command: Sequence[str]) -> Part:
-        """Start a program as a part of the stack; its output goes to ``<name>.log``."""
-        self._parts[name] = part = Part.start(name, command, self.home, self._environment)
+    def launch(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Part:
+        """Start a program as a part of the stack; its output goes to ``<name>.log``.
+
+        :param environment: None stands for that of the whole stack.
+        """
+        self._parts[name] = part = Part.start(name, command, self.home, environment or self._environment)
         return part
 
     def restart(self, name: str) -> Part:
@@ -190,7 +195,7 @@ class Stack:
         login.touch(mode=0o600)
         login.write_text(json.dumps({USER: self.password}))
 
-    def _surroundings(self) -> dict[str, str]:
+    def _machine(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         loopback = ",".join(filter(None, [os.environ.get("no_proxy"), HOST, "localhost"]))
         return kept | {
@@ -204,6 +209,10 @@ class Stack:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AIRFLOW_HOME": str(self.home),
+        }
+
+    def _surroundings(self) -> dict[str, str]:
+        return self._machine() | {
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",

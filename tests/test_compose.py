@@ -14,7 +14,11 @@ import yaml
 ROOT = Path(__file__).parent.parent
 COMPOSE = ROOT / "docker-compose.yaml"
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?P<default>:[-?][^}]*)?\}")
-SECRET = re.compile(r"PASSWORD|SECRET|KEY")
+SECRET = re.compile(r"PASSWORD|SECRET|KEY|AUTH$")
+STARTED = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "airflow-worker")
+#: What runs once and ends.
+ONCE = ("airflow-init", "neptune-ml-cluster")
+BY_PROFILE = {"neptune-ml-local": ["local"], "neptune-ml-cluster": ["neptune"]}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ def test_it_fits_the_compose_schema() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("command: version", "comand: version"),
+        ("user: redis", "usr: redis"),
         ("condition: service_healthy", "condition: service_healty"),
         ("restart: always", "restart: [always]"),
     ],
@@ -57,13 +61,12 @@ def test_the_schema_finds_a_slip(tmp_path: Path, right: str, wrong: str) -> None
 
 
 def test_it_has_the_parts_of_airflow_and_the_local_service(compose: dict[str, Any]) -> None:
-    parts = {"airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "airflow-init"}
-
-    assert set(compose["services"]) == parts | {"postgres", "neptune-ml-local"}
+    assert set(compose["services"]) == {*STARTED, *ONCE, "postgres", "redis", "neptune-ml-local"}
+    assert compose["services"]["airflow-worker"]["deploy"]["replicas"] == 2
 
 
 def test_every_service_that_stays_up_says_how_it_is(compose: dict[str, Any]) -> None:
-    staying = {name: service for name, service in compose["services"].items() if name != "airflow-init"}
+    staying = {name: service for name, service in compose["services"].items() if name not in ONCE}
 
     assert all(service["healthcheck"]["test"] for service in staying.values())
     assert all(service["restart"] == "always" for service in staying.values())
@@ -81,8 +84,19 @@ def test_each_dependency_exists_and_can_be_met(compose: dict[str, Any]) -> None:
 
 
 def test_airflow_waits_for_its_database_its_migration_and_the_local_service(compose: dict[str, Any]) -> None:
-    for name in ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"):
-        assert set(compose["services"][name]["depends_on"]) == {"postgres", "airflow-init", "neptune-ml-local"}
+    needed = {"postgres", "redis", "airflow-init"}
+    for name in STARTED:
+        waits = compose["services"][name]["depends_on"]
+        assert {other for other, how in waits.items() if how.get("required", True)} - {"airflow-apiserver"} == needed
+        assert {other for other, how in waits.items() if not how.get("required", True)} == set(BY_PROFILE)
+
+
+def test_only_what_a_profile_may_leave_out_is_not_required(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for name, service in services.items():
+        for other, how in service.get("depends_on", {}).items():
+            assert how.get("required", True) == (other not in BY_PROFILE), (name, other)
+    assert {name: services[name].get("profiles") for name in services if services[name].get("profiles")} == BY_PROFILE
 
 
 def test_ports_are_open_on_this_machine_alone(compose: dict[str, Any]) -> None:
@@ -95,7 +109,13 @@ def test_ports_are_open_on_this_machine_alone(compose: dict[str, Any]) -> None:
 def test_each_variable_is_explained_in_the_example(compose: dict[str, Any]) -> None:
     used = {found[1] for found in VARIABLE.finditer(yaml.dump(compose))}
 
-    assert used == set(settings((ROOT / ".env.example").read_text()))
+    example = settings((ROOT / ".env.example").read_text())
+
+    # Compose itself reads this one.
+    profile = example.pop("COMPOSE_PROFILES")
+
+    assert used == set(example)
+    assert [profile] in BY_PROFILE.values()
 
 
 def test_no_secret_has_a_default(compose: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from chaos.cluster.cluster import Cluster, missing_packages
+from chaos.cluster.cluster import Cluster
 from chaos.cluster.scenarios import ALONE, TOGETHER
 from chaos.cluster.trial import Trial
 from demo.processes import DemoError, interrupted_by_signals
@@ -49,9 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     rows: list[Row] = []
     began = time.monotonic()
-    if arguments.packages:
-        print(*missing_packages())
-        return 0
     console.print(f"seed {arguments.seed}")
     interrupted_by_signals()
     try:
@@ -138,7 +135,6 @@ def _parser() -> argparse.ArgumentParser:
         "--only", nargs="+", choices=[each.__name__ for each in (*TOGETHER, *ALONE)], help="scenarios (default: all)"
     )
     parser.add_argument("--home", type=Path, default=_home(), help="throwaway folder (default: %(default)s)")
-    parser.add_argument("--packages", action="store_true", help="name the Debian packages that are missing, and end")
     return parser
 
 

@@ -1,15 +1,8 @@
-"""Airflow on PostgreSQL, with its workers in the scheduler or on Celery and Redis, behind two proxies.
-
-The programs are Debian's. They listen on free ports of the loopback interface and keep their data below the cluster's
-own folder; PostgreSQL does not run as root.
-"""
+"""Airflow on PostgreSQL, with its workers in the scheduler or on Celery and Redis, behind two proxies."""
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,17 +10,11 @@ from typing import Self
 
 from chaos.cluster.proxy import HOST, Proxy
 from chaos.cluster.step import GATES
-from demo.processes import DemoError
+from demo.backends import DATABASE, check_packages, start_postgres, start_redis
 from demo.stack import AIRFLOW_PARTS, Stack, connection, free_port
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
-DATABASE = "airflow"
-#: Who PostgreSQL runs as where this is run by root, as Debian's package has made it.
-DATABASE_USER = "postgres"
-POSTGRES = Path("/usr/lib/postgresql")
-REDIS = Path("/usr/bin/redis-server")
-PACKAGES = {"postgresql": lambda: any(POSTGRES.glob("*/bin/postgres")), "redis-server": REDIS.exists}
 #: How long Airflow waits for an answer of the service: less than what hangs, more than it takes to find who is held.
 READ_SECONDS = 15
 WORKERS = ("worker-1", "worker-2")
@@ -48,11 +35,6 @@ SETTINGS = {
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
 }
-
-
-def missing_packages() -> list[str]:
-    """Name the Debian packages that are not installed."""
-    return [name for name, there in PACKAGES.items() if not there()]
 
 
 class Cluster(Stack):
@@ -78,8 +60,7 @@ class Cluster(Stack):
         settings: Mapping[str, str] | None = None,
         service: Sequence[str] = GATED,
     ) -> None:
-        if missing := missing_packages():
-            raise DemoError(f"Debian packages are missing: apt-get install {' '.join(missing)}")
+        check_packages()
         self.celery = celery
         #: Before the local service; only what is asked of Neptune ML is spoilt.
         self.neptune = Proxy(seed, spoils=lambda seen: seen.path.startswith("/ml/"))
@@ -127,16 +108,20 @@ class Cluster(Stack):
         """Start the database and the broker, and put the proxies in place."""
         self._gates.mkdir()
         self.reports.target = self.ui
+        port = free_port()
+        start_postgres(self, self._secret, port)
+        database = f"{DATABASE}:{self._secret}@{HOST}:{port}/{DATABASE}"
         settings = {
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self._start_database(),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.reports.url}/execution/",
             "AIRFLOW_CONN_AWS_DEFAULT": connection(self.neptune.url, connect_timeout=3, read_timeout=READ_SECONDS),
         }
         if not self.celery:
             return settings
-        database = settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].partition("://")[2]
+        port = free_port()
+        start_redis(self, self._secret, port)
         return settings | {
-            "AIRFLOW__CELERY__BROKER_URL": self._start_broker(),
+            "AIRFLOW__CELERY__BROKER_URL": f"redis://:{self._secret}@{HOST}:{port}/0",
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://{database}",
         }
 
@@ -149,53 +134,9 @@ class Cluster(Stack):
         unfinished.write_text(reason)
         unfinished.rename(self._gates / gate)
 
-    def _start_database(self) -> str:
-        data, password, port = self.home / "postgres", self.home / "postgres.password", free_port()
-        data.mkdir()
-        _write_secret(password, self._secret)
-        programs = max(POSTGRES.glob("*/bin"), key=lambda folder: float(folder.parent.name))
-        become: list[str] = []
-        if os.geteuid() == 0:
-            for path in (data, password):
-                shutil.chown(path, DATABASE_USER, DATABASE_USER)
-            become = ["/usr/bin/setpriv", f"--reuid={DATABASE_USER}", f"--regid={DATABASE_USER}", "--clear-groups"]
-        new = [str(programs / "initdb"), "--pgdata", str(data), "--username", DATABASE, "--no-sync"]
-        _run([*become, *new, "--auth", "scram-sha-256", "--pwfile", str(password)], data)
-        serve = [str(programs / "postgres"), "-D", str(data), "-h", HOST, "-p", str(port)]
-        options = {"unix_socket_directories": "", "max_connections": "300", "fsync": "off"}
-        self.launch(
-            "postgres", [*become, *serve, *(part for pair in options.items() for part in ("-c", "=".join(pair)))]
-        )
-        ready = [str(programs / "pg_isready"), "--host", HOST, "--port", str(port)]
-        self.wait_for(lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0, "PostgreSQL")
-        address = ["--host", HOST, "--port", str(port), "--username", DATABASE]
-        _run([str(programs / "createdb"), *address, DATABASE], data, PGPASSWORD=self._secret)
-        return f"postgresql+psycopg2://{DATABASE}:{self._secret}@{HOST}:{port}/{DATABASE}"
-
-    def _start_broker(self) -> str:
-        port, settings = free_port(), self.home / "redis.conf"
-        lines = ["bind " + HOST, f"port {port}", f"requirepass {self._secret}", f"dir {self.home}", 'save ""']
-        # By its environment it is known for a part of this cluster, and its title would overwrite that.
-        _write_secret(settings, "\n".join([*lines, "set-proc-title no", ""]))
-        self.launch("redis", [str(REDIS), str(settings)])
-        return f"redis://:{self._secret}@{HOST}:{port}/0"
-
     def _close_proxies(self, error: BaseException | None) -> None:
         for proxy in (self.neptune, self.reports):
             proxy.__exit__(type(error) if error else None, error, None)
-
-
-def _write_secret(file: Path, text: str) -> None:
-    file.touch(mode=0o600)
-    file.write_text(text)
-
-
-def _run(command: Sequence[str], folder: Path, **environment: str) -> None:
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise DemoError(f"{Path(command[0]).name} failed:\n{done.stderr}")
 
 
 def _worker(name: str) -> list[str]:
