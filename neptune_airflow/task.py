@@ -70,6 +70,9 @@ class NeptuneMLTask(Recording):
     """
 
     kind: ClassVar[JobKind]
+    if TYPE_CHECKING:
+        # Airflow's own type has no items, and none that fits a parameter that is a text: ``process.output["id"]``.
+        output: Any
     _killed = False
     _cancels = False
     connection_fields: ClassVar[tuple[str, ...]] = (

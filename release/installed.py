@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -133,9 +134,10 @@ def imports_fast(installed: Installed) -> str:
 
 def is_typed(installed: Installed) -> str:
     """A user's DAG file passes ``mypy --strict``, and a slip in it is found."""
+    file = str(shutil.copy(USER, installed.home))  # beside the checkout, mypy would look at that
     mypy = Path(sys.executable).parent / "mypy"
-    where = ["--config-file", os.devnull, "--cache-dir", str(installed.home / "mypy")]
-    said = installed.run(mypy, "--strict", *where, "--python-executable", str(installed.bin / "python"), str(USER))
+    where = ["--config-file=", "--cache-dir", str(installed.home / "mypy")]
+    said = installed.run(mypy, "--strict", *where, "--python-executable", str(installed.bin / "python"), file)
     return f"mypy --strict of a user's DAG file: {said.strip()}"
 
 

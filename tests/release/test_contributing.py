@@ -14,8 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-MAKE = re.compile(r"\bmake ([a-z][a-z-]*)")
-# `make PYTHON=…` and the like are not the names of targets.
+MAKE = re.compile(r"(?:^|`|\$ )make ([a-z-]+)")
 TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 TARGETS = set(TARGET.findall((ROOT / "Makefile").read_text()))
 
