@@ -55,7 +55,7 @@ test: $(INSTALLED) ## run the whole suite (ARGS='-k submit' is passed on to pyte
 DEBIAN_PACKAGES = missing=$$($(BIN)/python -m demo.backends); test -z "$$missing" || test "$$(id -u)" != 0 || \
 	{ apt-get update --quiet=2; apt-get install --yes --quiet=2 --no-install-recommends $$missing; }
 
-$(CLUSTER_INSTALLED): $(INSTALLED) pyproject.toml
+$(CLUSTER_INSTALLED): $(INSTALLED)
 	@echo "installing what a cluster needs into $(VENV) (once)"
 	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
 		--constraint $(CONSTRAINTS) --group cluster

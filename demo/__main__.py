@@ -40,25 +40,30 @@ def main() -> int:
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     display = make_display(console)
     with Stack(arguments.home, arguments.dags, display.say) as stack:
-        return _play(stack, arguments, console, display)
+        code = _play(stack, arguments.dag, console, display)
+        _leave(stack, arguments.keep, console)
+    return code
 
 
 def _cluster(arguments: argparse.Namespace, console: Console) -> int:
     display = make_display(console)
     with Cluster(default_home(), arguments.dags, display.say) as cluster:
-        code = _play(cluster, arguments, console, display)
+        code = _play(cluster, arguments.dag, console, display)
         report.show_workers(console, cluster.workers())
+        _leave(cluster, arguments.keep, console)
     return code
 
 
-def _play(stack: Stack, arguments: argparse.Namespace, console: Console, display: Display) -> int:
-    run = Run(stack, arguments.dag)
+def _play(stack: Stack, dag_id: str, console: Console, display: Display) -> int:
+    run = Run(stack, dag_id)
     display.say(f"triggered {run.dag_id}, run {run.run_id}")
-    code = demonstrate(run, console, display)
-    if arguments.keep:
+    return demonstrate(run, console, display)
+
+
+def _leave(stack: Stack, keep: bool, console: Console) -> None:
+    if keep:
         stack.keep()
         _tell_how_to_use(console, stack)
-    return code
 
 
 def demonstrate(run: Run, console: Console, display: Display) -> int:

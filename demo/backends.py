@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from demo.processes import DemoError
@@ -22,7 +22,7 @@ DATABASE = "airflow"
 DATABASE_USER = "postgres"
 POSTGRES = Path("/usr/lib/postgresql")
 REDIS = Path("/usr/bin/redis-server")
-PACKAGES = {
+PACKAGES: Mapping[str, Callable[[], object]] = {
     "postgresql": lambda: any(POSTGRES.glob("*/bin/postgres")),
     "redis-server": REDIS.exists,
     # By which the compose file's health checks ask.

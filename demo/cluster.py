@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import yaml
@@ -63,7 +63,8 @@ class Cluster(Stack):
         # Secrets come after the addresses, so that none is taken for one.
         variables = values(filled(here(EXAMPLE.read_text(), services, self._ports))) | login
         self._containers = {each.name: each for each in containers(here(text, services, self._ports), variables)}
-        self._jobs: dict[str, Part] = {}
+        self._once: dict[str, Part] = {}
+        self._ready: set[str] = set()
 
     def start(self) -> None:
         """Start every container once what it waits for is there, and return when all are healthy.
@@ -72,21 +73,17 @@ class Cluster(Stack):
         """
         self._prepare()
         self._environment = self._machine()
-        healthy: set[str] = set()
-        jobs = {
-            name
-            for container in self._containers.values()
-            for name, condition in container.waits.items()
-            if condition == COMPLETED
-        }
-        for container in self._containers.values():
-            self._wait(container.waits, healthy)
+        every = list(self._containers.values())
+        once = {name for each in every for name, condition in each.waits.items() if condition == COMPLETED}
+        for container in every:
+            self._wait_for(container.waits)
             self._tell(f"starting {container.name}")
-            if container.service in jobs:
-                self._jobs[container.name] = self._job(container)
+            if container.service in once:
+                program, environment = self._command(container), self._inside(container)
+                self._once[container.name] = Part.start(container.name, program, self.home, environment)
             else:
                 self.restart(container.name)
-        self._wait([container.service for container in self._containers.values()], healthy)
+        self._wait_for({container.service for container in every})
         self._tell(f"all are healthy; Airflow answers at {self.ui}")
 
     def restart(self, name: str) -> Part:
@@ -107,35 +104,35 @@ class Cluster(Stack):
         shutil.rmtree(self.home, ignore_errors=True)
 
     def workers(self) -> dict[str, int]:
-        """Give how many tasks each worker has run; one that was deferred counts twice."""
-        worker = next(each for each in self._containers.values() if each.service == WORKER)
-        told = self._run(worker, [*CELERY, "inspect", "--json", "stats"])
-        if told.returncode:
-            raise DemoError(f"No Celery worker answers:\n{told.stdout}{told.stderr}")
-        answers = json.loads(told.stdout.splitlines()[-1])  # the lines before are logs
-        return {name.partition("@")[2]: sum(each["total"].values()) for name, each in sorted(answers.items())}
+        """Give how many tasks each worker has run; one that was deferred counts twice.
 
-    def _wait(self, services: Sequence[str] | dict[str, str], healthy: set[str]) -> None:
-        """Wait for services, each only once."""
-        for container in self._containers.values():
-            if container.service not in services or container.name in healthy:
+        :raises DemoError: when a worker does not answer.
+        """
+        workers = [each for each in self._containers.values() if each.service == WORKER]
+        told = self._run(workers[0], [*CELERY, "inspect", "--timeout", "10", "--json", "stats"])
+        answers = json.loads(told.stdout.splitlines()[-1]) if told.returncode == 0 else {}  # the lines before are logs
+        names = {each.name: f"celery@{each.name}" for each in workers}
+        if silent := [name for name, node in names.items() if node not in answers]:
+            raise DemoError(f"{', '.join(silent)}: no answer.\n{told.stdout}{told.stderr}")
+        return {name: sum(answers[node]["total"].values()) for name, node in names.items()}
+
+    def _wait_for(self, services: Collection[str]) -> None:
+        """Wait until each container of some services has done its work or is healthy."""
+        for name, container in self._containers.items():
+            if container.service not in services or name in self._ready:
                 continue
-            if job := self._jobs.get(container.name):
-                job.finish(READY_SECONDS)
+            if name in self._once:
+                self._once[name].finish(READY_SECONDS)
             elif container.check:
                 self._wait_for_health(container)
-            healthy.add(container.name)
+            self._ready.add(name)
 
     def _wait_for_health(self, container: Container) -> None:
         said = ""
 
         def healthy() -> bool:
             nonlocal said
-            try:
-                done = self._run(container, container.check)
-            except subprocess.TimeoutExpired as late:
-                said = str(late)
-                return False
+            done = self._run(container, container.check)
             said = done.stdout + done.stderr
             return done.returncode == 0
 
@@ -145,20 +142,15 @@ class Cluster(Stack):
             log = tail(self.part(container.name).log)
             raise DemoError(f"{error}\nIts health check says: {said}\nIts log ends:\n{log}") from None
 
-    def _job(self, container: Container) -> Part:
-        return Part.start(container.name, self._command(container), self.home, self._inside(container))
-
     def _run(self, container: Container, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run a command as in a container."""
-        return subprocess.run(
-            command,
-            cwd=self.home,
-            env=self._inside(container) | {MARK: str(self.home)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=CHECK_SECONDS,
-        )
+        """Run a command as in a container; one that takes too long has failed."""
+        environment = self._inside(container) | {MARK: str(self.home)}
+        try:
+            return subprocess.run(
+                command, cwd=self.home, env=environment, capture_output=True, text=True, timeout=CHECK_SECONDS
+            )
+        except subprocess.TimeoutExpired as late:
+            return subprocess.CompletedProcess(command, 1, "", str(late))
 
     def _command(self, container: Container) -> list[str]:
         program, *arguments = container.command

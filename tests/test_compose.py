@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,32 @@ def test_the_image_is_the_pinned_airflow() -> None:
     assert image
     assert pinned
     assert image[1] == pinned[1]
+
+
+def test_the_image_has_what_is_pinned_and_does_not_run_as_root() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    pins = (ROOT / "constraints/airflow-3.3.txt").read_text()
+    asked = re.findall(r"/opt/airflow/provider\[(\w+)\]|pyproject\.toml:(\w+)", dockerfile)
+    wanted = [
+        *project["project"]["dependencies"],
+        *(wish for extra, _ in asked if extra for wish in project["project"]["optional-dependencies"][extra]),
+        *(wish for _, group in asked if group for wish in project["dependency-groups"][group]),
+    ]
+
+    assert sorted(asked) == [("", "cluster"), ("local", "")]
+    assert "--constraint /opt/airflow/provider/constraints/airflow-3.3.txt" in dockerfile
+    for wish in wanted:
+        assert f"\n{re.split(r'[^a-z0-9-]', wish)[0]}==" in pins, wish
+    assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == ["airflow"]
+
+
+def test_a_worker_that_is_told_to_stop_may_end_its_tasks(compose: dict[str, Any]) -> None:
+    worker = compose["services"]["airflow-worker"]
+
+    assert worker["environment"]["DUMB_INIT_SETSID"] == "0"
+    assert worker["stop_grace_period"] == "2m"
+    assert set(worker["environment"]) > set(compose["x-airflow-common"]["environment"])
 
 
 def test_the_image_copies_what_is_there_and_not_kept_out() -> None:
