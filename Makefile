@@ -14,6 +14,7 @@ CONSTRAINTS := constraints/airflow-3.3.txt
 INSTALLED := $(VENV)/.installed
 CLUSTER_INSTALLED := $(VENV)/.installed-cluster
 BROWSER_INSTALLED := $(VENV)/.installed-browser
+DOCS_INSTALLED := $(VENV)/.installed-docs
 # Another environment: the amazon provider's triggers want aiobotocore, which wants an older botocore.
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
@@ -25,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop cluster test chaos compare browser lint bench bench-triggerer bench-real-triggerer clean
+.PHONY: help install demo demo-stop cluster test chaos compare browser docs lint bench bench-triggerer bench-real-triggerer clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -96,6 +97,16 @@ browser: $(BROWSER_INSTALLED) ## look at the page in Airflow's UI with Debian's 
 	@test -x /usr/bin/chromium || test "$$(id -u)" != 0 || apt-get install --yes --no-install-recommends chromium
 	@test -x /usr/bin/chromium || { echo "Chromium is needed: apt-get install chromium" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/browser $(ARGS)
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	@echo "installing what builds the documentation into $(VENV) (once)"
+	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
+		--constraint $(CONSTRAINTS) --group docs
+	@touch $@
+
+docs: $(DOCS_INSTALLED) ## build the documentation into build/docs and check it (ARGS='-k external' is passed on to pytest)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python -m pytest tests/site $(ARGS)
 
 lint: $(INSTALLED) ## ruff, mypy, spelling, and whether GitHub would take what is in .github
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """What the DAGs here have in common: their params, how they wait, and what they export. No DAG is in this file.
 
-On AWS, the connection ``aws_default`` says where the cluster and the export service are (see the README), and the
-params say the rest. Against the local service both are right as they are.
+On AWS, the connection ``aws_default`` says where the cluster and the export service are (docs/how-to/connection.md),
+and the params say the rest. Against the local service both are right as they are.
 """
 
 from __future__ import annotations

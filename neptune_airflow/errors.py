@@ -210,7 +210,7 @@ _REMEDIES = (
     ),
     (
         r"not authorized|AccessDenied",
-        "Allow the neptune-db action on the cluster to the identity of the Airflow connection (README: permissions).",
+        "Allow the neptune-db action on the cluster to the identity of the Airflow connection (docs/iam.md).",
     ),
     (
         r"Missing Authentication Token",

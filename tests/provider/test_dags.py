@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -242,25 +241,6 @@ for dag in bag.dags.values():
     assert "neptune_ml_submit_and_sense ['export', 'submit', 'wait', 'train']" in output
     for name in ("incremental", "gated_deploy", "new_data", "train_on_new_data", "batch_scoring"):
         assert f"neptune_ml_{name} [" in output
-
-
-def test_the_dag_in_the_readme_is_one(airflow: dict[str, str], tmp_path: Path) -> None:
-    blocks = (PROJECT / "README.md").read_text().split("```")
-    code, group = (block.removeprefix("python\n") for block in blocks if block.startswith("python\n"))
-    tasks = "print([task.task_id for task in {}.dag.topological_sort()])\n"
-    rest = f"""
-from airflow.sdk import task
-CLUSTER = "c"
-report = task(lambda metrics: metrics, task_id="report")
-with DAG("group"):
-{textwrap.indent(group, "    ")}
-"""
-    (tmp_path / "readme.py").write_text(code + tasks.format("train") + rest + tasks.format("pipeline.train"))
-    output = run_python(airflow, str(tmp_path / "readme.py"))
-    assert "['export', 'process', 'train']" in output
-    steps = [f"neptune_ml.{step}" for step in ("export", "process", "train", "endpoint")]
-    assert all(step in output.splitlines()[-1] for step in (*steps, "report"))
-    assert len(code.strip().splitlines()) <= 30
 
 
 def test_airflow_lists_the_provider(airflow: dict[str, str]) -> None:
