@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 INSTALLED := $(VENV)/.installed
 CLUSTER_INSTALLED := $(VENV)/.installed-cluster
+MUTATION_INSTALLED := $(VENV)/.installed-mutation
 BROWSER_INSTALLED := $(VENV)/.installed-browser
 DOCS_INSTALLED := $(VENV)/.installed-docs
 # Another environment: the amazon provider's triggers want aiobotocore, which wants an older botocore.
@@ -127,7 +128,25 @@ bench-triggerer: $(BENCH_INSTALLED) ## measure waiting jobs beside the amazon pr
 bench-real-triggerer: $(INSTALLED) ## let 1,000 tasks wait in a real triggerer, 45 minutes (ARGS='--tasks 100')
 	@$(BIN)/python -m benchmarks.real_triggerer $(ARGS)
 
-.PHONY: dist release-check
+.PHONY: coverage mutate dist release-check
+
+coverage: $(INSTALLED) ## run the suite with lines and branches counted, and hold them to what is wanted
+	@rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --show-missing --sort cover
+	@$(BIN)/coverage json --quiet -o build/coverage/report.json
+	@$(BIN)/python -m release coverage build/coverage/report.json
+
+$(MUTATION_INSTALLED): $(INSTALLED)
+	@echo "installing what changes the code into $(VENV) (once)"
+	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
+		--constraint $(CONSTRAINTS) --group mutation
+	@touch $@
+
+mutate: $(MUTATION_INSTALLED) ## change the code's heart, and see that a test notices (ARGS='neptune_airflow.jobs*')
+	$(BIN)/mutmut run --max-children 2 $(ARGS)
+	@$(BIN)/python -m release killed mutants
 
 dist: $(INSTALLED) ## build the wheel and the sdist into dist
 	@rm -rf dist
@@ -150,5 +169,5 @@ release-check: dist ## build, look at it, install it into a clean Airflow and us
 
 clean: ## remove all that was made here, .venv too
 	@test ! -x $(BIN)/python || $(BIN)/python -m demo stop
-	rm -rf .demo .venv .venv-release-* $(BENCH_VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .demo .venv .venv-release-* $(BENCH_VENV) dist build mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
