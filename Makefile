@@ -12,10 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
 INSTALLED := $(VENV)/.installed
-CLUSTER_INSTALLED := $(VENV)/.installed-cluster
-MUTATION_INSTALLED := $(VENV)/.installed-mutation
-BROWSER_INSTALLED := $(VENV)/.installed-browser
-DOCS_INSTALLED := $(VENV)/.installed-docs
+# With a group of pyproject.toml that only some targets need.
+WITH := $(VENV)/.installed-
 # Another environment: the amazon provider's triggers want aiobotocore, which wants an older botocore.
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
@@ -44,6 +42,12 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 		--constraint $(CONSTRAINTS) --build-constraint $(CONSTRAINTS) --editable '.[local]' --group dev
 	@touch $@
 
+$(WITH)%: $(INSTALLED)
+	@echo "installing what is needed for this into $(VENV) (once): $*"
+	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
+		--constraint $(CONSTRAINTS) --group $*
+	@touch $@
+
 demo: $(INSTALLED) ## run a DAG in a real Airflow on the local service (DAG=name; KEEP=1 leaves it running)
 	@$(BIN)/python -m demo run --dag $(DAG) $(if $(KEEP),--keep)
 
@@ -57,20 +61,14 @@ test: $(INSTALLED) ## run the whole suite (ARGS='-k submit' is passed on to pyte
 DEBIAN_PACKAGES = missing=$$($(BIN)/python -m demo.backends); test -z "$$missing" || test "$$(id -u)" != 0 || \
 	{ apt-get update --quiet=2; apt-get install --yes --quiet=2 --no-install-recommends $$missing; }
 
-$(CLUSTER_INSTALLED): $(INSTALLED)
-	@echo "installing what a cluster needs into $(VENV) (once)"
-	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
-		--constraint $(CONSTRAINTS) --group cluster
-	@touch $@
-
-cluster: $(CLUSTER_INSTALLED) ## run a DAG as docker-compose.yaml says, on two Celery workers, without Docker (DAG=name; KEEP=1)
+cluster: $(WITH)cluster ## run a DAG as docker-compose.yaml says, on two Celery workers, without Docker (DAG=name; KEEP=1)
 	@$(DEBIAN_PACKAGES)
 	@$(BIN)/python -m demo cluster --dag $(DAG) $(if $(KEEP),--keep)
 
 .env: ## write the compose file's settings, with fresh secrets
 	@umask 077; $(PYTHON) -m demo.settings > $@.new && mv $@.new $@
 
-chaos: $(CLUSTER_INSTALLED) ## simulated schedules (SCHEDULES=10000), then kill the parts of real Airflows while jobs wait (ARGS='--executor celery')
+chaos: $(WITH)cluster ## simulated schedules (SCHEDULES=10000), then kill the parts of real Airflows while jobs wait (ARGS='--executor celery')
 	@$(BIN)/python -m chaos.model --count $(SCHEDULES)
 	@$(DEBIAN_PACKAGES)
 	@$(BIN)/python -m chaos.cluster $(ARGS)
@@ -88,24 +86,12 @@ $(BENCH_INSTALLED): $(INSTALLED) constraints/bench.txt
 compare: $(BENCH_INSTALLED) ## play the same faults to the amazon provider's jobs and to ours, about 15 minutes (ARGS='--runs 1')
 	@$(BENCH_VENV)/bin/python -m chaos.beside $(ARGS)
 
-$(BROWSER_INSTALLED): $(INSTALLED)
-	@echo "installing what drives a browser into $(VENV) (once)"
-	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
-		--constraint $(CONSTRAINTS) --group browser
-	@touch $@
-
-browser: $(BROWSER_INSTALLED) ## look at the page in Airflow's UI with Debian's Chromium (ARGS='--images docs/images')
+browser: $(WITH)browser ## look at the page in Airflow's UI with Debian's Chromium (ARGS='--images docs/images')
 	@test -x /usr/bin/chromium || test "$$(id -u)" != 0 || apt-get install --yes --no-install-recommends chromium
 	@test -x /usr/bin/chromium || { echo "Chromium is needed: apt-get install chromium" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
-$(DOCS_INSTALLED): $(INSTALLED)
-	@echo "installing what builds the documentation into $(VENV) (once)"
-	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
-		--constraint $(CONSTRAINTS) --group docs
-	@touch $@
-
-docs: $(DOCS_INSTALLED) ## build the documentation into build/docs and check it (ARGS='-k external' is passed on to pytest)
+docs: $(WITH)docs ## build the documentation into build/docs and check it (ARGS='-k external' is passed on to pytest)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python -m pytest tests/site $(ARGS)
 
@@ -138,13 +124,7 @@ coverage: $(INSTALLED) ## run the suite with lines and branches counted, and hol
 	@$(BIN)/coverage json --quiet -o build/coverage/report.json
 	@$(BIN)/python -m release coverage build/coverage/report.json
 
-$(MUTATION_INSTALLED): $(INSTALLED)
-	@echo "installing what changes the code into $(VENV) (once)"
-	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
-		--constraint $(CONSTRAINTS) --group mutation
-	@touch $@
-
-mutate: $(MUTATION_INSTALLED) ## change the code's heart, and see that a test notices (ARGS='neptune_airflow.jobs*')
+mutate: $(WITH)mutation ## change the code's heart, and see that a test notices (ARGS='neptune_airflow.jobs*')
 	$(BIN)/mutmut run --max-children 2 $(ARGS)
 	@$(BIN)/python -m release killed mutants
 
