@@ -65,6 +65,8 @@ class AsyncSession:
         self.user_agent = UserAgentString.from_environment().with_client_config(config).to_string()
         secure = url.startswith("https:") or (self.proxy or "").startswith("https:")
         self._tls = _tls(verify, config.client_cert) if secure else None
+        # As aiohttp says it; botocore would take each address apart again to sign it.
+        self.host = URL(url).host_port_subcomponent or ""
         limits = (config.connect_timeout, config.read_timeout)
         # aiohttp has no limit of its own for a proxy that says nothing.
         total = None if None in limits else sum(limits)
@@ -266,6 +268,7 @@ class AsyncHook:
             signer = self._signers.get((service, region))
             if signer is None:
                 signer = self._signers[service, region] = Signer(self._frozen, service, region)
+            request.headers["Host"] = session.host
             signer.add_auth(request)
         return await session.send(request.method, request.url, dict(request.headers.items()), request.data or None)
 
