@@ -17,6 +17,12 @@ WITH := $(VENV)/.installed-
 # Another environment: the amazon provider's triggers want aiobotocore, which wants an older botocore.
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
+# The older versions of Airflow, each in an environment of its own with what its users had at the time.
+OLDER := 2.11 3.0
+# Of the tests, those of what runs in Airflow; of the simulated schedules, a few.
+MATRIX_TESTS := tests/provider tests/security tests/local/test_errors_contract.py
+MATRIX_SCHEDULES := 200
+INTO = $(BIN)/uv --system-certs pip install --quiet --compile-bytecode --build-constraint $(CONSTRAINTS) --python
 # Those about the triggerer have targets of their own.
 BENCHMARKS := $(filter-out %/triggerer.py %/real_triggerer.py,$(wildcard benchmarks/*.py))
 
@@ -25,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop cluster test chaos compare browser docs lint bench bench-triggerer bench-real-triggerer clean
+.PHONY: help install demo demo-stop cluster test test-matrix test-newest chaos compare browser docs lint bench bench-triggerer bench-real-triggerer clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,14 +44,12 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@echo "installing the pinned versions into $(VENV) (once; about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) uv
-	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
-		--constraint $(CONSTRAINTS) --build-constraint $(CONSTRAINTS) --editable '.[local]' --group dev
+	@$(INTO) $(BIN)/python --constraint $(CONSTRAINTS) --editable '.[local]' --group dev
 	@touch $@
 
 $(WITH)%: $(INSTALLED)
 	@echo "installing what is needed for this into $(VENV) (once): $*"
-	@$(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode \
-		--constraint $(CONSTRAINTS) --group $*
+	@$(INTO) $(BIN)/python --constraint $(CONSTRAINTS) --group $*
 	@touch $@
 
 demo: $(INSTALLED) ## run a DAG in a real Airflow on the local service (DAG=name; KEEP=1 leaves it running)
@@ -56,6 +60,25 @@ demo-stop: $(INSTALLED) ## stop what make demo KEEP=1 or make cluster KEEP=1 lef
 
 test: $(INSTALLED) ## run the whole suite (ARGS='-k submit' is passed on to pytest)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-matrix: $(INSTALLED) $(OLDER:%=$(VENV)-airflow-%/.installed) ## test what runs in Airflow on each version, and a few simulated schedules (ARGS='-k kills')
+	@for python in $(OLDER:%=$(VENV)-airflow-%/bin/python) $(BIN)/python; do \
+		echo "with $$python"; \
+		$$python -m pytest $(MATRIX_TESTS) $(ARGS) && $$python -m chaos.model --count $(MATRIX_SCHEDULES) || exit 1; \
+	done
+
+test-newest: $(INSTALLED) ## the same on the newest pre-releases of Airflow and its providers, with nothing pinned
+	@test -x $(VENV)-newest/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)-newest
+	@$(INTO) $(VENV)-newest/bin/python --prerelease allow --upgrade --editable '.[local,openlineage]' --group test
+	@$(BIN)/uv pip list --python $(VENV)-newest/bin/python 2>/dev/null | grep -E '^(apache-airflow|boto)'
+	$(VENV)-newest/bin/python -m pytest $(MATRIX_TESTS) $(ARGS)
+	$(VENV)-newest/bin/python -m chaos.model --count $(MATRIX_SCHEDULES)
+
+$(VENV)-airflow-%/.installed: $(INSTALLED) constraints/airflow-%.txt
+	@echo "installing Airflow $* and the providers of its time into $(@D) (once; about a minute)"
+	@test -x $(@D)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
+	@$(INTO) $(@D)/bin/python --constraint constraints/airflow-$*.txt --editable '.[local,openlineage]' --group test
+	@touch $@
 
 # PostgreSQL and Redis, where they are missing and may be installed; who starts them says so otherwise.
 DEBIAN_PACKAGES = missing=$$($(BIN)/python -m demo.backends); test -z "$$missing" || test "$$(id -u)" != 0 || \
@@ -78,8 +101,7 @@ $(BENCH_INSTALLED): $(INSTALLED) constraints/bench.txt
 	@test -x $(BENCH_VENV)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH_VENV)
 	@awk -F '==' 'NR == FNR { own[$$1] } NR == FNR || !($$1 in own)' constraints/bench.txt $(CONSTRAINTS) \
 		> $(BENCH_VENV)/constraints.txt
-	@$(BIN)/uv --system-certs pip install --quiet --python $(BENCH_VENV)/bin/python --compile-bytecode \
-		--constraint $(BENCH_VENV)/constraints.txt --build-constraint $(CONSTRAINTS) \
+	@$(INTO) $(BENCH_VENV)/bin/python --constraint $(BENCH_VENV)/constraints.txt \
 		--editable '.[local]' --group dev 'apache-airflow-providers-amazon[aiobotocore]'
 	@touch $@
 
@@ -134,8 +156,7 @@ dist: $(INSTALLED) ## build the wheel and the sdist into dist
 
 # A wheel that is installed with the pinned versions of one Airflow, and nothing else.
 RELEASE_VENV = .venv-release-$(AIRFLOW)
-INTO_RELEASE = $(BIN)/uv --system-certs pip install --quiet --python $(RELEASE_VENV)/bin/python --compile-bytecode \
-	--constraint constraints/airflow-$(AIRFLOW).txt --build-constraint $(CONSTRAINTS)
+INTO_RELEASE = $(INTO) $(RELEASE_VENV)/bin/python --constraint constraints/airflow-$(AIRFLOW).txt
 
 release-check: dist ## build, look at it, install it into a clean Airflow and use it there (AIRFLOW=3.0, another of constraints/; TAG=v0.1.0)
 	$(BIN)/twine check --strict dist/*
@@ -149,5 +170,5 @@ release-check: dist ## build, look at it, install it into a clean Airflow and us
 
 clean: ## remove all that was made here, .venv too
 	@test ! -x $(BIN)/python || $(BIN)/python -m demo stop
-	rm -rf .demo .venv .venv-release-* $(BENCH_VENV) dist build mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .demo $(VENV) $(VENV)-* dist build mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

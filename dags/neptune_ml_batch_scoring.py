@@ -11,9 +11,9 @@ import json
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Param, task
 from neptune_ml_settings import POLL_SECONDS, WAITING
 
+from neptune_airflow.compat import DAG, Param, task
 from neptune_airflow.operators.neptune_ml import NeptuneMLCreateEndpointOperator, NeptuneMLDeleteEndpointOperator
 
 with DAG(

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Param, task
 from neptune_ml_settings import EXPORT, PARAMS, WAITING
 
+from neptune_airflow.compat import DAG, Param, task
 from neptune_airflow.metrics import metric
 from neptune_airflow.operators.neptune_ml import NeptuneMLCreateEndpointOperator
 from neptune_airflow.pipeline import NeptuneMLPipelineOptions, neptune_ml_pipeline
 
 try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
-except ImportError:
+except Exception:  # before 3.1 there is none, and the provider may say so by an exception of its own
     ApprovalOperator = None
 
 with DAG(

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Param, task
 from neptune_ml_settings import EXPORT, PARAMS, WAITING
 
+from neptune_airflow.compat import DAG, Param, task
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import (
     NeptuneMLCreateEndpointOperator,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Param
 from neptune_ml_settings import EXPORT, PARAMS, WAITING
 
+from neptune_airflow.compat import DAG, Param
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator, NeptuneMLModelTrainingOperator
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Param
+from neptune_airflow.compat import Param
 
 S3_BASE = {"s3_base": Param("s3://neptune-ml", type="string", description="Where everything is written")}
 POLL_SECONDS = {

@@ -6,9 +6,9 @@ The shape for teams that want a task of its own for the wait: another time-out, 
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG
 from neptune_ml_settings import EXPORT, PARAMS
 
+from neptune_airflow.compat import DAG
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator, NeptuneMLModelTrainingOperator
 from neptune_airflow.sensors.neptune_ml import NeptuneMLDataProcessingSensor

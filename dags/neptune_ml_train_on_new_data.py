@@ -8,9 +8,9 @@ alias ``neptune_ml_processed_data`` gets an asset besides for the S3 location, w
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG, Asset, AssetAlias
 from neptune_ml_settings import EXPORT, PARAMS, POLL_SECONDS, S3_BASE, WAITING
 
+from neptune_airflow.compat import DAG, Asset, AssetAlias
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator, NeptuneMLModelTrainingOperator
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from neptune_airflow.compat import configuration
 from neptune_airflow.provider_info import OPTIONS, SECTION
 
 
@@ -17,9 +18,7 @@ def option(name: str) -> Any:
     :param name: one of `neptune_airflow.provider_info.OPTIONS`.
     :return: its value, of the type that is described there; where nothing is configured, its default.
     """
-    from airflow.sdk import conf
-
-    known = OPTIONS[name]
+    conf, known = configuration(), OPTIONS[name]
     if known["type"] == "boolean":
         return conf.getboolean(SECTION, name, fallback=known["default"] == "True")
     return conf.getfloat(SECTION, name, fallback=float(known["default"]))

@@ -25,6 +25,11 @@ LONGEST = 2_000
 class _StoredLink(BaseOperatorLink):
     """A link whose URL the task stores itself, so that it is there while the job runs and after it has failed."""
 
+    @property
+    def xcom_key(self) -> str:
+        """The key of the XCom in which the URL is, on any Airflow what Airflow 3 calls it."""
+        return f"_link_{type(self).__name__}"
+
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Give the stored URL; Airflow calls this after every attempt and keeps what it gets."""
         del operator

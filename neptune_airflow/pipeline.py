@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow.sdk import TaskGroup
-
+from neptune_airflow.compat import TaskGroup
 from neptune_airflow.operators.base import NeptuneMLJobOperator
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import (

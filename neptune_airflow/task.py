@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from neptune_airflow.compat import (
     TRIGGER_FAIL,
-    TRIGGER_TIMEOUT,
+    TRIGGER_TIMEOUTS,
     default_deferrable,
     has_retry_policies,
     own_xcom,
@@ -165,7 +165,7 @@ class NeptuneMLTask(Recording):
             return self._resume(next_method, next_kwargs, context)
 
     def _resume(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        failed = next_method == TRIGGER_FAIL and (next_kwargs or {}).get("error") != TRIGGER_TIMEOUT
+        failed = next_method == TRIGGER_FAIL and (next_kwargs or {}).get("error") not in TRIGGER_TIMEOUTS
         wait = own_xcom(context, _WAIT) or {}
         self._cancels = wait.get("cancel_on_kill", self._cancels)
         if failed and wait:

@@ -1,7 +1,8 @@
-"""Airflow 3.3 as a task sees it: the scheduler, workers, triggerers and the API, on simulated time.
+"""Airflow as a task sees it: the scheduler, workers, triggerers and the API, on simulated time.
 
-What it does, it does as measured: XComs are wiped before each try, a deferral's time-out calls no ``on_kill``, a move
-to another triggerer does, a worker that Airflow has lost sight of is told to end only once it reports again.
+What it does, it does as measured on 3.3: XComs are wiped before each try, a deferral's time-out calls no ``on_kill``, a
+move to another triggerer does, a worker that Airflow has lost sight of is told to end only once it reports again. Where
+the Airflow that is installed lacks something, so does this one.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Any
 
 from chaos.invariants import Owned
 from chaos.model.service import Service, moment
-from chaos.model.stage import Process, Stage
+from chaos.model.stage import EPOCH, Process, Stage
 from chaos.model.triggerer import Row, Triggerer
 from chaos.model.worker import ENDED, Store, Work
-from neptune_airflow.compat import TaskDeferred
+from chaos.versions import IS_AIRFLOW_2
+from neptune_airflow.compat import TRIGGER_TIMEOUTS, TaskDeferred
 from neptune_airflow.errors import NeptuneMLTimeoutError
 
 #: Seconds until a worker that is told to end is killed, and between two of its reports.
@@ -168,12 +170,18 @@ class Airflow:
         row = ti.row = Row(self, ti, path, kwargs)
         ti.next_method, ti.next_kwargs = deferral.method_name, deferral.kwargs or {}
         self.set_state(ti, "deferred")
-        if deferral.timeout:
-            row.timeout_at = self.stage.now + deferral.timeout.total_seconds()
-            self.stage.at(
-                deferral.timeout.total_seconds() + self.stage.draw.uniform(0, 15), lambda: self._timed_out(row)
-            )
+        if timeout := self._timeout(ti, deferral):
+            row.timeout_at = self.stage.now + timeout
+            self.stage.at(timeout + self.stage.draw.uniform(0, 15), lambda: self._timed_out(row))
         self.stage.at(self.stage.draw.uniform(0.1, 1.5), lambda: self.assign(row))
+
+    def _timeout(self, ti: TaskInstance, deferral: TaskDeferred) -> float | None:
+        """Give the seconds that a deferral may take; Airflow 2 counts the task's own time-out in."""
+        limits = [deferral.timeout.total_seconds()] if deferral.timeout else []
+        longest = ti.make(ti.try_number).execution_timeout
+        if IS_AIRFLOW_2 and longest and ti.start_date:
+            limits.append(ti.start_date.timestamp() - EPOCH + longest.total_seconds() - self.stage.now)
+        return max(min(limits), 0.0) if limits else None
 
     def assign(self, row: Row) -> None:
         """Give a trigger to a triggerer that lives."""
@@ -198,7 +206,7 @@ class Airflow:
     def _timed_out(self, row: Row) -> None:
         if not row.gone:
             row.ti.asked = row.ti.asked or moment(self.stage.now)
-            self._resume(row, "__fail__", {"error": "Trigger timeout", "traceback": None})
+            self._resume(row, "__fail__", {"error": TRIGGER_TIMEOUTS[IS_AIRFLOW_2], "traceback": None})
 
     def _resume(self, row: Row, method: str | None, kwargs: dict[str, Any]) -> None:
         if row.gone:

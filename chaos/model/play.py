@@ -24,6 +24,7 @@ from chaos.model.schedule import EARLIER, Schedule, draw
 from chaos.model.service import Service, moment
 from chaos.model.stage import EPOCH, Stage, StuckError, Thread
 from chaos.model.triggerer import Triggerer
+from chaos.versions import SENSOR_CLOCK
 from neptune_airflow.local.kinds import KINDS as LOCAL_KINDS
 from neptune_airflow.local.registry import Job, State, Status
 from neptune_airflow.triggers import neptune_ml as triggers
@@ -236,7 +237,7 @@ def _simulation(stage: Stage, service: Service, airflow: Airflow) -> Iterator[No
         "time.time": or_real(lambda: EPOCH + stage.now, time.time),
         "time.monotonic": or_real(lambda: stage.now, time.monotonic),
         "time.sleep": or_real(stage.step, time.sleep),
-        "airflow.sdk.bases.sensor.timezone.utcnow": lambda: datetime.fromtimestamp(EPOCH + stage.now, UTC),
+        SENSOR_CLOCK: lambda: datetime.fromtimestamp(EPOCH + stage.now, UTC),
         "botocore.httpsession.URLLib3Session.send": service.send,
         "neptune_airflow.hooks.asynchronous.AsyncSession.send": service.send_asynchronously,
         "botocore.loaders.JSONFileLoader.load_file": lambda _, path: _load_file(path),

@@ -1,4 +1,4 @@
-"""A triggerer of Airflow 3.3: an event loop of triggers, which it is given, told to cancel, and may lose."""
+"""A triggerer of Airflow: an event loop of triggers, which it is given, told to cancel, and may lose."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from chaos.model.stage import Loop, Process
+from chaos.versions import HAS_ON_KILL
 
 if TYPE_CHECKING:
     from chaos.model.airflow import Airflow, TaskInstance
@@ -176,7 +177,7 @@ class Triggerer:
                 return
         except asyncio.CancelledError as cancelled:
             timed_out = row.timeout_at is not None and self.stage.now > row.timeout_at
-            if cancelled.args and cancelled.args[0] == USER_ACTION and not timed_out:
+            if HAS_ON_KILL and cancelled.args and cancelled.args[0] == USER_ACTION and not timed_out:
                 row.fired = True
                 self.stage.say(f"the trigger of {row.ti.owner} is told of a kill")
                 await asyncio.wait_for(trigger.on_kill(), ON_KILL_TIMEOUT)

@@ -1,4 +1,4 @@
-"""A worker process of Airflow 3.3, and what it brings to a task."""
+"""A worker process of Airflow, and what it brings to a task."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.bases.operator import ExecutorSafeguard
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowTaskTimeout
-
 from chaos.model.service import moment
 from chaos.model.stage import EPOCH, DiedError, Process
-from neptune_airflow.compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from chaos.versions import HAS_STATE_STORE, unguarded
+from neptune_airflow.compat import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
 from neptune_airflow.errors import NeptuneMLTimeoutError
 
 if TYPE_CHECKING:
@@ -64,8 +69,7 @@ class Store(dict[str, Any]):
 def call(task: Any, method: str, *arguments: Any, **named: Any) -> Any:
     """Call one of a task's methods as the task runner does."""
     context = contextvars.copy_context()
-    context.run(ExecutorSafeguard.tracker.set, task)
-    return context.run(getattr(task, method), *arguments, **named)
+    return context.run(unguarded, getattr(task, method), *arguments, **named)
 
 
 @dataclass
@@ -101,7 +105,8 @@ class Work:
 
     @property
     def context(self) -> dict[str, Any]:
-        return {"ti": self, "task_state_store": self.ti.store, "outlet_events": {}}
+        store = {"task_state_store": self.ti.store} if HAS_STATE_STORE else {}
+        return {"ti": self, "outlet_events": {}, **store}
 
     # What its process does.
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
+from neptune_airflow.compat import reaching_airflow
+
 T = TypeVar("T")
 
 POOL = ThreadPoolExecutor(max_workers=8, thread_name_prefix="neptune-ml")
@@ -15,7 +17,8 @@ POOL = ThreadPoolExecutor(max_workers=8, thread_name_prefix="neptune-ml")
 
 def in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
     """Make a call in a thread, with this task's context, in which the triggerer keeps where a trigger's log goes."""
-    return asyncio.get_running_loop().run_in_executor(POOL, contextvars.copy_context().run, call)
+    loop = asyncio.get_running_loop()
+    return loop.run_in_executor(POOL, contextvars.copy_context().run, reaching_airflow(call, loop))
 
 
 class Shared(Generic[T]):

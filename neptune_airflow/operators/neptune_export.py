@@ -71,7 +71,7 @@ class NeptuneExportOperator(NeptuneMLJobOperator):
         s3_role_arn: str | None = None,
         **kwargs: Any,
     ) -> None:
-        given = {**locals(), "export_params": own_params(params) or None}
+        given = {**locals(), "export_params": own_params(params, kwargs.get("dag")) or None}
         # Airflow has the name, too: it merges a DAG's params into every task's, and templates use them.
         super().__init__(params=params, **kwargs)
         self._take(given)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from neptune_airflow.compat import AirflowRuntimeError, AirflowTaskTimeout, TaskDeferred, task_state
+from neptune_airflow.compat import AirflowRuntimeError, AirflowTaskTimeout, TaskDeferred, ask_one_by_one, task_state
 from neptune_airflow.letting_go import ENDED, GOES_ON, LAST_SECONDS, PATIENCE, Farewell, outlives
 from neptune_airflow.task import NeptuneMLTask
 
@@ -42,6 +42,7 @@ class JobOwner(NeptuneMLTask):
     @contextmanager
     def _owning(self) -> Iterator[None]:
         """Cancel the job that is held when anything but a deferral leaves this block."""
+        ask_one_by_one()
         try:
             yield
         except TaskDeferred:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow.sdk.plugins_manager import AirflowPlugin
+from neptune_airflow.compat import AirflowPlugin, configuration, has_pages
 
 NAME = "neptune_ml"
 TITLE = "Neptune ML"
@@ -37,6 +37,8 @@ class NeptuneMLPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]  # made when asked for
         """The page's application; none where it cannot be made, and so nothing that is open to anyone."""
+        if not has_pages():
+            return []
         try:
             from neptune_airflow.plugin.app import make_app
 
@@ -50,9 +52,7 @@ class NeptuneMLPlugin(AirflowPlugin):
         """The places in the UI from which the page is reached, where there is one."""
         if not self.fastapi_apps:
             return []
-        from airflow.sdk import conf
-
-        path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+        path = urlsplit(configuration().get("api", "base_url", fallback="")).path.rstrip("/")
         icons = {"icon": f"{path}{PREFIX}/static/icon.svg", "icon_dark_mode": f"{path}{PREFIX}/static/icon-dark.svg"}
         return [
             {"name": TITLE, "href": f"{path}{PREFIX}{page}", "destination": place, "url_route": route, **icons}

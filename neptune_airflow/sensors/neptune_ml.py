@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
-
 from neptune_airflow import jobs
-from neptune_airflow.compat import AirflowSensorTimeout, AirflowSkipException, recall, remember
+from neptune_airflow.compat import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    recall,
+    remember,
+)
 from neptune_airflow.errors import (
     NeptuneMLRequestError,
     NeptuneMLTimeoutError,

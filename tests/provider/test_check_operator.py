@@ -15,9 +15,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, AssetAlias
 
-from neptune_airflow.compat import AirflowFailException, BaseOperator
+from neptune_airflow.compat import AirflowFailException, Asset, AssetAlias, BaseOperator
 from neptune_airflow.errors import NeptuneMLParameterError, NeptuneMLRequestError, NeptuneMLUnavailableError
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.operators.neptune_ml_check import LINES, REPORT, NeptuneMLCheckExportOperator
@@ -278,7 +277,7 @@ DAG = """
 import sys
 
 import pendulum
-from airflow.sdk import DAG
+from neptune_airflow.compat import DAG
 
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator
 from neptune_airflow.operators.neptune_ml_check import NeptuneMLCheckExportOperator

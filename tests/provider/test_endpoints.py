@@ -25,6 +25,7 @@ from neptune_airflow.operators.neptune_ml import (
 )
 from neptune_airflow.sensors.neptune_ml import NeptuneMLEndpointSensor, NeptuneMLModelTransformSensor
 from tests.provider.worker import Run, revived
+from tests.versions import needs_state_store
 
 Make = Callable[..., Run]
 Jobs = Callable[..., list[dict[str, Any]]]
@@ -118,6 +119,7 @@ def test_retry_takes_the_endpoint_and_a_clear_replaces_it(play: LocalNeptune, en
     assert statuses(play, second["id"]) == "InService"
 
 
+@needs_state_store
 @both_waits
 def test_update_gives_another_model_and_never_deletes(
     play: LocalNeptune, endpoint: Make, jobs: Jobs, deferrable: bool
@@ -159,6 +161,7 @@ def test_killed_update_is_left_to_end(play: LocalNeptune, endpoint: Make, jobs: 
     assert statuses(play, "provider-left-alone") == "Updating"
 
 
+@needs_state_store
 def test_worker_dies_after_it_has_sent_an_update(play: LocalNeptune, endpoint: Make, jobs: Jobs) -> None:
     endpoint(endpoint_id="provider-sent-once").to_end()
     run = endpoint(endpoint_id="provider-sent-once", update=True, deferrable=True, retries=1)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk.bases.operator import BaseOperator
 
 from neptune_airflow import job_logs
+from neptune_airflow.compat import BaseOperator
 from neptune_airflow.hooks import logs as worker_logs
 from neptune_airflow.hooks import make_hook, shared_logs
 from neptune_airflow.hooks.logs import address_of

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import ErrorType
-from airflow.sdk.execution_time.comms import ErrorResponse
 
+from chaos.versions import cannot_reach_airflow
 from neptune_airflow.compat import AirflowRuntimeError, TaskDeferred
 from neptune_airflow.errors import NeptuneMLJobFailedError, NeptuneMLKilledError, NeptuneMLUnavailableError
 from neptune_airflow.local.server import LocalNeptune
@@ -132,7 +131,7 @@ def test_api_server_that_is_away_ends_no_job_that_another_try_finds(
     play: LocalNeptune, process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, retries: int, cancels: int
 ) -> None:
     run = process("wait", deferrable=True, retries=retries)
-    away = AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+    away = cannot_reach_airflow()
 
     def fail(*_: Any, **__: Any) -> None:
         raise away

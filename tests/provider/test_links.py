@@ -24,6 +24,7 @@ from neptune_airflow.links import (
 from neptune_airflow.operators.neptune_ml import NeptuneMLCreateEndpointOperator
 from neptune_airflow.sensors.neptune_ml import NeptuneExportSensor
 from tests.provider.worker import Run
+from tests.versions import needs_state_store
 
 SAGEMAKER, ENDPOINT, LOG, READ, WRITTEN = (
     link.name for link in (SageMakerJobLink, EndpointLink, CloudWatchLogLink, S3InputLink, S3OutputLink)
@@ -135,6 +136,7 @@ def test_links_are_there_while_the_job_runs(process: Callable[..., Run], deferra
     assert {link.xcom_key for link in LINKS["data_processing"]} <= seen[1]
 
 
+@needs_state_store
 def test_a_retry_shows_the_links_of_the_last_try_until_it_has_its_own(
     process: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:

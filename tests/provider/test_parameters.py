@@ -8,9 +8,9 @@ from typing import Any
 import botocore.session
 import pendulum
 import pytest
-from airflow.sdk import DAG, task
 
 from neptune_airflow import parameters as api
+from neptune_airflow.compat import DAG, task
 from neptune_airflow.errors import NeptuneMLParameterError
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pendulum
 import pytest
-from airflow.sdk import DAG, task
 
+from neptune_airflow.compat import DAG, task
 from neptune_airflow.errors import NeptuneMLParameterError
 from neptune_airflow.pipeline import NeptuneMLPipeline, NeptuneMLPipelineOptions, neptune_ml_pipeline
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowRescheduleException
 
-from neptune_airflow.compat import TaskDeferred
+from neptune_airflow.compat import AirflowRescheduleException, TaskDeferred
 from neptune_airflow.errors import NeptuneMLError, NeptuneMLJobFailedError
 from neptune_airflow.jobs import Attempt
 from neptune_airflow.links import CHECK_LINKS

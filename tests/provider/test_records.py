@@ -173,7 +173,7 @@ def test_parts_are_the_contracts(part: str) -> None:
 
 def test_it_costs_nothing_to_import() -> None:
     program = """
-import sys, airflow.sdk, neptune_airflow.operators.base
+import sys, neptune_airflow.operators.base
 before = set(sys.modules)
 import neptune_airflow.records
 print(sorted(set(sys.modules) - before))

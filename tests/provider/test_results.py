@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, AssetAlias
 
+from neptune_airflow.compat import Asset, AssetAlias
 from neptune_airflow.errors import NeptuneMLMetricsError
 from neptune_airflow.jobs import Job
 from neptune_airflow.lineage import asset_uri

@@ -8,10 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
 
 from neptune_airflow import errors
-from neptune_airflow.compat import AirflowFailException, has_retry_policies
+from neptune_airflow.compat import DAG, AirflowFailException, has_retry_policies
 from neptune_airflow.errors import (
     NeptuneMLCapacityError,
     NeptuneMLCredentialsError,
@@ -184,7 +183,7 @@ DAG_FILE = """
 from datetime import timedelta
 
 import pendulum
-from airflow.sdk import DAG
+from neptune_airflow.compat import DAG
 
 from neptune_airflow.compat import has_retry_policies
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator

@@ -7,9 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSensorTimeout, AirflowSkipException
 
-from neptune_airflow.compat import TRIGGER_FAIL, TRIGGER_TIMEOUT, TaskDeferred
+from neptune_airflow.compat import (
+    TRIGGER_FAIL,
+    TRIGGER_TIMEOUTS,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 from neptune_airflow.errors import (
     NeptuneMLJobNotFoundError,
     NeptuneMLParameterError,
@@ -122,7 +128,7 @@ def test_trigger_that_crashed_is_set_up_again(process: Make) -> None:
     with pytest.raises(TaskDeferred):
         run.resume(TRIGGER_FAIL, error="Trigger failure")
     with pytest.raises(AirflowSkipException):
-        run.resume(TRIGGER_FAIL, error=TRIGGER_TIMEOUT)
+        run.resume(TRIGGER_FAIL, error=TRIGGER_TIMEOUTS[0])
 
 
 @pytest.mark.parametrize("cls", [NeptuneMLModelTrainingSensor, NeptuneExportSensor])

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.observability import stats as of_triggerers
-from airflow.sdk.observability import stats as of_workers
-from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 
+from chaos.versions import set_up_stats
 from neptune_airflow import stats
 from neptune_airflow.errors import NeptuneMLJobFailedError, NeptuneMLJobInputError, NeptuneMLKilledError
 from neptune_airflow.jobs import KINDS
@@ -54,14 +52,12 @@ def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Statsd]]:
         given = {"statsd_on": "True", "statsd_host": "127.0.0.1", "statsd_port": str(server.port), **settings}
         for name, value in given.items():
             monkeypatch.setenv(f"AIRFLOW__METRICS__{name.upper()}", value)
-        for each in (of_workers, of_triggerers):
-            each.initialize(factory=get_stats_factory(), export_legacy_names=True)
+        set_up_stats()
         return server
 
     yield configure
     monkeypatch.undo()
-    for each in (of_workers, of_triggerers):
-        each.initialize(factory=get_stats_factory(), export_legacy_names=True)
+    set_up_stats()
     server.close()
 
 

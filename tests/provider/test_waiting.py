@@ -13,9 +13,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from neptune_airflow.compat import TRIGGER_FAIL, TRIGGER_TIMEOUT, TaskDeferred
+from neptune_airflow.compat import TRIGGER_FAIL, TRIGGER_TIMEOUTS, AirflowTaskTimeout, TaskDeferred
 from neptune_airflow.errors import (
     NeptuneMLJobFailedError,
     NeptuneMLJobNotFoundError,
@@ -270,7 +269,7 @@ def test_deferral_that_airflow_timed_out_cancels_the_job(process: Make, jobs: Jo
     run = process("wait", deferrable=True)
     job_id = run.deferred().trigger.job_id
     with pytest.raises(NeptuneMLTimeoutError, match="did not report"):
-        run.resume(TRIGGER_FAIL, error=TRIGGER_TIMEOUT)
+        run.resume(TRIGGER_FAIL, error=TRIGGER_TIMEOUTS[0])
     assert [call["id"] for call in jobs("CancelMLDataProcessingJob")] == [job_id]
 
 

@@ -13,11 +13,9 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
-from airflow.sdk.bases.operator import BaseOperator
-from airflow.sdk.execution_time.context import OutletEventAccessors
-
 from chaos.model.worker import call
-from neptune_airflow.compat import TaskDeferred
+from chaos.versions import HAS_STATE_STORE, outlet_events
+from neptune_airflow.compat import BaseOperator, TaskDeferred
 
 
 @dataclass
@@ -61,14 +59,15 @@ class Run:
     task: BaseOperator
     ti: TaskInstance = None  # type: ignore[assignment]
     store: Store = field(default_factory=Store)
-    events: OutletEventAccessors = field(default_factory=OutletEventAccessors)
+    events: Any = field(default_factory=outlet_events)
 
     def __post_init__(self) -> None:
         self.ti = self.ti or TaskInstance(self.task.task_id, max_tries=self.task.retries or 0)
 
     @property
     def context(self) -> dict[str, Any]:
-        return {"ti": self.ti, "task_state_store": self.store, "outlet_events": self.events}
+        store = {"task_state_store": self.store} if HAS_STATE_STORE else {}
+        return {"ti": self.ti, "outlet_events": self.events, **store}
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Call one of the task's methods as the task runner does."""

@@ -32,7 +32,7 @@ from tests.security.ways import SERVICES, WAYS
 
 DAG_FILE = """
 import pendulum
-from airflow.sdk import DAG
+from neptune_airflow.compat import DAG
 
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG
 
+from neptune_airflow.compat import DAG
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator
 
 JOB: dict[str, Any] = {
