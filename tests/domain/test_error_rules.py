@@ -142,6 +142,7 @@ def test_every_remedy_that_fits_is_shown_once_and_can_be_taken_off_again() -> No
 
 def test_a_text_without_a_remedy_stays_as_it_is() -> None:
     assert with_remedies("the moon") == "the moon"
+    assert with_remedies("invalid ml INSTANCE type") != "invalid ml INSTANCE type"
     assert split_remedies("the moon\nand the sun") == ("the moon\nand the sun", None)
 
 

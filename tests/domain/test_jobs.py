@@ -236,6 +236,7 @@ def test_the_phase_is_its_kinds() -> None:
     ("max_tries", "retries", "try_number", "first"),
     [
         (0, 0, 1, 1),
+        (0, 0, 2, 1),
         (2, 2, 1, 1),
         (2, 2, 3, 1),
         (4, 2, 3, 3),  # cleared after two tries
@@ -265,9 +266,10 @@ def test_a_jobs_id_is_a_digest_the_tasks_name_and_the_try() -> None:
         ("a.b.c", "c"),
         ("__x__y__", "x-y"),
         ("ünïcode", "n-code"),
-        ("xx", "xx"),
+        ("Xx-X", "Xx-X"),
         ("t" * 60, "t" * 33),
         ("t" * 32 + "-_" + "u" * 9, "t" * 32),
+        ("t" * 31 + "X-" + "u" * 9, "t" * 31 + "X"),
         ("é", ""),
     ],
 )
