@@ -18,7 +18,7 @@ import yaml
 
 from demo.backends import check_packages, start_postgres, start_redis
 from demo.compose import COMPLETED, Container, containers, here
-from demo.processes import MARK, DemoError, Part, tail
+from demo.processes import MARK, DemoError, Part, tail, undisturbed
 from demo.settings import EXAMPLE, filled, values
 from demo.stack import HOST, USER, Stack, free_port
 
@@ -100,8 +100,9 @@ class Cluster(Stack):
 
         :raises DemoError: when a process cannot be ended.
         """
-        super().stop()
-        shutil.rmtree(self.home, ignore_errors=True)
+        with undisturbed():
+            super().stop()
+            shutil.rmtree(self.home, ignore_errors=True)
 
     def workers(self) -> dict[str, int]:
         """Give how many tasks each worker has run; one that was deferred counts twice.

@@ -115,7 +115,7 @@ def stop(home: Path) -> list[int]:
 
     :return: the process ids that survived even that; empty unless something is very wrong.
     """
-    with _undisturbed():
+    with undisturbed():
         _signal(running(home), signal.SIGTERM)
         if _gone(home, TERM_SECONDS):
             return []
@@ -136,7 +136,7 @@ def interrupted_by_signals() -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Let no second Ctrl-C cut a stop short."""
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
     try:
