@@ -34,6 +34,7 @@ class End:
     :param waits: whether something of it still runs or waits, so that its job may live.
     :param asked: when somebody first asked for the end of one of its jobs (ISO 8601, UTC): by marking or clearing the
         task, by a time-out, by killing it. None when nobody did.
+    :param deadlines: until when it wanted to wait for each of its jobs, by the job's id (ISO 8601, UTC).
     :param keeps: whether its jobs outlive it on purpose (``cancel_on_kill=False``, or it does not wait for them).
     :param marked: whether a person or a time-out has set its state, which then says nothing of the job.
     """
@@ -41,6 +42,7 @@ class End:
     state: str
     waits: bool = False
     asked: str | None = None
+    deadlines: Mapping[str, str] = field(default_factory=dict)
     keeps: bool = False
     marked: bool = False
 
@@ -151,10 +153,11 @@ def _left(jobs: list[tuple[int, History]], end: End) -> Iterator[str]:
 
 
 def _unasked(jobs: list[tuple[int, History]], end: End) -> Iterator[str]:
-    """Nothing is cancelled that nobody asked to end."""
+    """Nothing is cancelled that nobody asked to end, before it was given up."""
     for _, job in jobs:
+        asked = min(filter(None, (end.asked, end.deadlines.get(job.id))), default=None)
         for moment in job.cancels:
-            if (end.asked is None or moment < end.asked) and not job.failed_by(moment):
+            if (asked is None or moment < asked) and not job.failed_by(moment):
                 yield f"{job.id} was cancelled at {moment}, and nobody had asked for that"
 
 

@@ -62,6 +62,7 @@ class TaskInstance:
     first_reschedule: datetime | None = None
     noticed_at: float = 0.0
     asked: str | None = None
+    deadlines: dict[str, str] = field(default_factory=dict)
     marked: bool = False
     lost: str = ""
     clears: list[int] = field(default_factory=list)

@@ -182,7 +182,7 @@ class _Scene:
             ti.lost = "an export's id was kept by a worker that Airflow had lost sight of"
         keeps = not self.schedule.cancel_on_kill or self.schedule.form == "submits only" or bool(ti.lost)
         timed_out = ti.failure.startswith(("AirflowTaskTimeout", "NeptuneMLTimeoutError"))
-        return End(ti.state or "none", not ti.over, ti.asked, keeps, ti.marked or timed_out)
+        return End(ti.state or "none", not ti.over, ti.asked, ti.deadlines, keeps, ti.marked or timed_out)
 
     def _sensed(self, ti: TaskInstance) -> Iterator[str]:
         """A sensor succeeds if its job does, and fails otherwise, unless it has lost its patience or its worker."""

@@ -21,15 +21,13 @@ from neptune_airflow.compat import (
     AirflowTaskTimeout,
     TaskDeferred,
 )
-from neptune_airflow.errors import NeptuneMLTimeoutError
+from neptune_airflow.records import KEY
 
 if TYPE_CHECKING:
     from chaos.model.airflow import Airflow, TaskInstance
 
 #: Seconds without a report after which the scheduler takes a worker for dead.
 LOST_SIGHT = 300.0
-#: The longest that it takes, in seconds, from a deadline to a task's failure: its job is cancelled in between.
-GIVES_UP_FOR = 400.0
 #: The states in which a task instance stays.
 ENDED = ("success", "failed", "skipped")
 
@@ -92,6 +90,8 @@ class Work:
         self.max_tries, self.start_date = self.ti.max_tries, self.ti.start_date
 
     def xcom_push(self, key: str, value: Any) -> None:
+        if key == KEY and value["deadline"]:
+            self.ti.deadlines.setdefault(value["id"], value["deadline"])
         self._reach_airflow()
         self.ti.xcoms[key] = json.loads(json.dumps(value))
 
@@ -179,8 +179,6 @@ class Work:
     def _failure(self, error: BaseException, retry: bool = True) -> Callable[[], None]:
         self.airflow.stage.say(f"{type(error).__name__}: {error}")
         self.ti.failure = f"{type(error).__name__}: {error}"
-        if isinstance(error, NeptuneMLTimeoutError):
-            self.ti.asked = self.ti.asked or moment(self.airflow.stage.now - GIVES_UP_FOR)
         return partial(self.airflow.failed, self.ti, retry)
 
     def _reschedule(self, when: datetime) -> None:
