@@ -25,7 +25,7 @@ TESTS_OUTLETS = HAS_PAGES or IS_AIRFLOW_2
 #: The clock by which a sensor counts its time.
 SENSOR_CLOCK = f"{BaseSensorOperator.__module__}.timezone.utcnow"
 
-_guard = sys.modules[BaseOperator.__module__].ExecutorSafeguard  # type: ignore[attr-defined]
+_guard = sys.modules[BaseOperator.__module__].ExecutorSafeguard
 _guard.test_mode = True
 
 

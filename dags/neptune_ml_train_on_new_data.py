@@ -1,8 +1,9 @@
 """Two DAGs and an asset between them: whoever processes new data need not know who trains on it.
 
-``neptune_ml_new_data`` exports and processes, and its last task updates the asset ``neptune_ml_processed``, whose event
-carries the job. ``neptune_ml_train_on_new_data`` runs whenever that happens and takes the job's id from the event. The
-alias ``neptune_ml_processed_data`` gets an asset besides for the S3 location, which is known only at run time.
+``neptune_ml_new_data`` exports and processes, and its last task updates the asset ``neptune-ml://processed``, whose
+event carries the job. ``neptune_ml_train_on_new_data`` runs whenever that happens and takes the job's id from the
+event. The alias ``neptune_ml_processed_data`` gets an asset besides for the S3 location, which is known only at run
+time.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from neptune_airflow.compat import DAG, Asset, AssetAlias
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator, NeptuneMLModelTrainingOperator
 
-PROCESSED = Asset(name="neptune_ml_processed", uri="neptune-ml://processed")
+PROCESSED = Asset("neptune-ml://processed")
 LOCATIONS = AssetAlias("neptune_ml_processed_data")
-MODEL = Asset(name="neptune_ml_model", uri="neptune-ml://model")
+MODEL = Asset("neptune-ml://model")
+# What Airflow 2 calls datasets.
+EVENTS = "(triggering_asset_events if triggering_asset_events is defined else triggering_dataset_events)"
 
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 
@@ -55,7 +58,7 @@ with DAG(
 ):
     NeptuneMLModelTrainingOperator(
         task_id="train",
-        data_processing_job_id="{{ (triggering_asset_events.values() | first)[-1].extra['id'] }}",
+        data_processing_job_id=f"{{{{ ({EVENTS}.values() | first)[-1].extra['id'] }}}}",
         train_model_s3_location="{{ params.s3_base }}/models",
         outlets=[MODEL],
     )

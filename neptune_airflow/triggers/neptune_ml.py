@@ -101,8 +101,15 @@ class NeptuneMLJobTrigger(BaseTrigger):
             yield TriggerEvent(event)  # type: ignore[no-untyped-call]
         except asyncio.CancelledError:
             if not triggers_are_told_of_kills():
-                await asyncio.shield(self.on_kill())
+                await self._part()
             raise
+
+    async def _part(self) -> None:
+        """Do what Airflow would have done before it cancelled this; whatever comes of that, it fails no task."""
+        try:
+            await asyncio.shield(self.on_kill())
+        except Exception as error:
+            self.log.warning("Airflow could not say whether the task goes on; job %r is left: %s", self.job_id, error)
 
     async def on_kill(self) -> None:
         """Cancel the job, if the task was ended; Airflow 3.3.0 to 3.3.2 call this on a mere move as well."""
