@@ -19,8 +19,10 @@ HAS_PAGES = has_pages()
 HAS_STATE_STORE = find_spec("airflow.models.task_state_store") is not None
 HAS_ON_KILL = triggers_are_told_of_kills()
 IS_AIRFLOW_2 = find_spec("airflow.sdk") is None
-#: In 3.0, ``dag.test()`` refuses a task with outlets that no scheduler has seen.
-TESTS_OUTLETS = HAS_PAGES or IS_AIRFLOW_2
+#: In 3.0, ``dag.test()`` refuses a task with outlets that no scheduler has seen; in 2, they are called otherwise.
+TESTS_OUTLETS = HAS_PAGES
+#: The argument of ``dag.test()`` that dates the run.
+DATE_OF_RUN = "execution_date" if IS_AIRFLOW_2 else "logical_date"
 
 #: The clock by which a sensor counts its time.
 SENSOR_CLOCK = f"{BaseSensorOperator.__module__}.timezone.utcnow"

@@ -161,6 +161,11 @@ class NeptuneMLTask(Recording):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral. A trigger that died is set up again: the job is none the worse for it."""
+        ti, wait = context["ti"], own_xcom(context, _WAIT) or {}
+        if wait.get("try", ti.try_number) < ti.try_number:
+            # Airflow 3.0 does not forget where the last try was resumed, and would have this one end of the same.
+            self.log.info("Try %s is not to go on where try %s had been: it begins anew.", ti.try_number, wait["try"])
+            return self.execute(context)
         with self._recording(context, goes_on=True):
             return self._resume(next_method, next_kwargs, context)
 
@@ -267,6 +272,7 @@ class NeptuneMLTask(Recording):
         context["ti"].xcom_push(
             key=_WAIT,
             value={
+                "try": context["ti"].try_number,
                 "job_id": job_id,
                 "deadline": deadline,
                 "crashes": crashes,

@@ -13,6 +13,7 @@ from neptune_airflow.compat import (
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
+    TaskDeferralTimeout,
     recall,
     remember,
 )
@@ -125,6 +126,13 @@ class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
             job = self._revive(event)
             self._show(job)
             return self._result(job)
+
+    def _resume(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral; a time-out by which Airflow ended it is the sensor's, on any Airflow."""
+        try:
+            return super()._resume(next_method, next_kwargs, context)
+        except (AirflowSensorTimeout, TaskDeferralTimeout) as error:
+            raise (AirflowSkipException if self.soft_fail else AirflowSensorTimeout)(str(error)) from error
 
     def _watched_id(self) -> str:
         """Give the id, rendered and checked."""

@@ -18,6 +18,7 @@ from neptune_airflow.operators.neptune_ml_check import NeptuneMLCheckExportOpera
 from neptune_airflow.records import FIELDS, KEY
 from neptune_airflow.sensors.neptune_ml import NeptuneMLDataProcessingSensor
 from tests.provider.worker import Run
+from tests.versions import needs_state_store
 
 Make = Callable[..., Run]
 
@@ -157,6 +158,7 @@ def test_a_sensor(watched: Callable[[str], str], how: dict[str, Any], action: st
     assert {"SageMaker job", "CloudWatch log", "S3 output"} == set(record["links"])
 
 
+@needs_state_store
 def test_a_rescheduled_sensor_remembers_what_it_saw(
     watched: Callable[[str], str], play: LocalNeptune, monkeypatch: pytest.MonkeyPatch
 ) -> None:

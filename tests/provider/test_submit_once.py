@@ -19,6 +19,7 @@ from neptune_airflow.jobs import Attempt
 from neptune_airflow.local.registry import Status
 from neptune_airflow.local.server import LocalNeptune
 from tests.provider.worker import Run
+from tests.versions import needs_state_store
 
 Make = Callable[..., Run]
 Jobs = Callable[..., list[dict[str, Any]]]
@@ -205,6 +206,7 @@ def test_mapped_tasks_have_jobs_of_their_own(process: Make, jobs: Jobs) -> None:
     assert len(ids) == len(jobs()) == 3
 
 
+@needs_state_store
 def test_export_is_found_again_by_the_id_it_was_given(
     play: LocalNeptune, export: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

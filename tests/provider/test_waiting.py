@@ -341,6 +341,20 @@ def test_unknown_word_is_said_once() -> None:
     assert sum("not known here" in line for line in log.lines) == 1
 
 
+def test_a_try_that_airflow_resumes_where_the_last_one_was_begins_anew(process: Make, jobs: Jobs) -> None:
+    """Airflow 3.0 does so with a deferred task that fails and is tried again."""
+    run = process("fail", deferrable=True, retries=1)
+    event = event_of(revived(run.deferred().trigger))
+    with pytest.raises(NeptuneMLJobFailedError):
+        run.resume("execute_complete", event=event)
+    kept = dict(run.ti.xcoms)
+    run.next_try()
+    run.ti.xcoms.update(kept)
+    with pytest.raises(TaskDeferred):
+        run.resume("execute_complete", event=event)
+    assert len(jobs()) == 2
+
+
 def test_backoff_grows_while_the_service_is_away_and_never_passes_the_deadline() -> None:
     from neptune_airflow.errors import NeptuneMLUnavailableError
 
