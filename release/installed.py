@@ -32,7 +32,7 @@ MODULES = (
 )
 IMPORTING = f"""
 import time
-import neptune_airflow.compat
+from neptune_airflow.compat import DAG, BaseOperator, BaseSensorOperator, TaskGroup
 begin = time.process_time()
 import {", ".join(f"neptune_airflow.{name}" for name in MODULES)}
 print(1000 * (time.process_time() - begin))

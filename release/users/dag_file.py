@@ -6,8 +6,8 @@ The slips in it must be found: strict mypy calls an ignored error that isn't the
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import DAG
 
+from neptune_airflow.compat import DAG
 from neptune_airflow.hooks.neptune_ml import NeptuneMLHook
 from neptune_airflow.jobs import MODEL_TRAINING, Job, Phase
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator

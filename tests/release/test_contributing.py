@@ -55,6 +55,12 @@ def test_the_tested_pythons_are_the_promised_ones() -> None:
     assert told["jobs"]["test"]["strategy"]["matrix"]["python"] == promised
 
 
+def test_the_wheel_is_tried_in_every_airflow_that_has_constraints() -> None:
+    told = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    pinned = {path.stem.removeprefix("airflow-") for path in (ROOT / "constraints").glob("airflow-*.txt")}
+    assert set(told["jobs"]["release"]["strategy"]["matrix"]["airflow"]) == pinned
+
+
 def test_hooks_are_valid_and_need_nothing_from_outside() -> None:
     config = ROOT / ".pre-commit-config.yaml"
     subprocess.run([BIN / "pre-commit", "validate-config", str(config)], check=True, timeout=60)
