@@ -17,11 +17,10 @@ from typing import Any
 from chaos.invariants import Owned
 from chaos.model.service import Service, moment
 from chaos.model.stage import EPOCH, Process, Stage
-from chaos.model.triggerer import Row, Triggerer
+from chaos.model.triggerer import REPORTING, Row, Triggerer
 from chaos.model.worker import ENDED, Store, Work
 from chaos.versions import IS_AIRFLOW_2
 from neptune_airflow.compat import TRIGGER_TIMEOUTS, TaskDeferred
-from neptune_airflow.errors import NeptuneMLTimeoutError
 
 #: Seconds until a worker that is told to end is killed, and between two of its reports.
 LAST_SECONDS = 5.0
@@ -196,8 +195,6 @@ class Airflow:
 
     def fired(self, row: Row, event: dict[str, Any]) -> None:
         """Take in a trigger's event."""
-        if event.get("error_type") == NeptuneMLTimeoutError.__name__:
-            row.ti.asked = row.ti.asked or moment(self.stage.now)
         self._resume(row, row.ti.next_method, {**(row.ti.next_kwargs or {}), "event": json.loads(json.dumps(event))})
 
     def crashed(self, row: Row, error: str) -> None:
@@ -261,7 +258,7 @@ class Airflow:
         if ti.state == "deferred" and ti.row and ti.row.triggerer and ti.row.triggerer.process.over:
             return "ended while no triggerer had its trigger"
         if ti.state == "deferred" and ti.row and ti.row.fired:
-            return "ended in the moment in which its trigger reported"
+            return REPORTING
         if ti.state in ("running", "restarting") and ti.worker and ti.worker.cut_off:
             return "ended while its worker could not reach Airflow"
         if ti.state in ("running", "restarting") and ti.worker and ti.worker.over:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from chaos.model.stage import Loop, Process
+from chaos.model.worker import ENDED
 from chaos.versions import HAS_ON_KILL
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ ON_KILL_TIMEOUT = 30.0
 FAREWELL = 400.0
 #: Seconds without a report after which a triggerer's triggers are another's.
 HEARD_FOR = 30.0
+#: A moment in which nobody is there to be told: the trigger has gone, or goes before it can be cancelled.
+REPORTING = "ended in the moment in which its trigger reported"
 
 
 class Row:
@@ -172,6 +175,8 @@ class Triggerer:
             async for event in trigger.run():
                 payload = event.payload
                 row.fired = True
+                if row.gone and row.ti.state in ENDED:
+                    row.ti.lost = row.ti.lost or REPORTING
                 self.stage.say(f"the trigger of {row.ti.owner} fires: {payload}")
                 self.stage.at(self.stage.draw.uniform(0.0, 1.0), partial(self._tell, row, payload))
                 return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as boto
@@ -16,6 +16,7 @@ from botocore import xform_name
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.parsers import ResponseParserError
 
+from neptune_airflow.errors import NeptuneMLKilledError
 from neptune_airflow.job_logs import (
     LAST_SECONDS,
     SOONEST,
@@ -125,11 +126,13 @@ class LogFollower:
     def _read_rest(self) -> None:
         self._log.end()
         complete, give_up = False, time.monotonic() + LAST_SECONDS
-        while not complete and not self._printer.silent and time.monotonic() < give_up:
-            trouble = self._read()
-            complete = not (trouble.everybodys if trouble else self._log.more)
-            if trouble and not complete:
-                self._sleep(AGAIN)
+        # Who is killed meanwhile reads no further; what has become of the job is still to be said.
+        with suppress(NeptuneMLKilledError):
+            while not complete and not self._printer.silent and time.monotonic() < give_up:
+                trouble = self._read()
+                complete = not (trouble.everybodys if trouble else self._log.more)
+                if trouble and not complete:
+                    self._sleep(AGAIN)
         if not complete:
             self._printer.refer()
 

@@ -353,6 +353,22 @@ def test_who_gives_nothing_is_not_pressed_for_the_rest(
     assert lines.count("The rest of the job's log is not shown here") == 1
 
 
+def test_who_is_killed_over_the_rest_of_a_log_says_all_the_same_what_became_of_the_job(
+    cloudwatch: Callable[..., CloudWatch], play: LocalNeptune, process: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_logs, "SOONEST", 60)  # so that nothing is read before the job has ended
+    run = process("nothing")
+
+    def say(*_: Any) -> tuple[int, Said]:
+        run.task.on_kill()
+        return 400, refusal("ThrottlingException")
+
+    services = {"logs": {"endpoint_url": cloudwatch(say).url}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection(play.endpoint_url, service_config=services))
+    assert run.execute()["status"] == "Completed"
+    assert run.task._killed  # type: ignore[attr-defined]
+
+
 # How it is asked.
 
 
