@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from neptune_airflow import letting_go, task, watch
-from neptune_airflow.compat import TaskDeferralTimeout
+from neptune_airflow.compat import Asset, TaskDeferralTimeout
 from neptune_airflow.errors import (
     NeptuneMLAnswerLostError,
     NeptuneMLCredentialsError,
@@ -503,12 +503,14 @@ def test_the_deadline_ends_task_and_job(process: Any, hook: Hook, clock: Clock) 
 # The result.
 
 
-def test_a_trigger_that_has_seen_the_end_ends_the_task(process: Any, hook: Hook) -> None:
-    run = process(deferrable=True)
+def test_a_trigger_that_has_seen_the_end_ends_the_task_and_tells_its_assets(process: Any, hook: Hook) -> None:
+    made = Asset("s3://bucket/made")
+    run = process(deferrable=True, outlets=[made])
     hook.new = ["Pending"]
     run.deferred()
     job = {"kind": "data_processing", "id": "7", "status": "Completed"}
     assert run.resume("execute_complete", event={"job": job}) == job
+    assert run.events[made].extra == job
     assert hook.verbs("describe", "start") == []
 
 
