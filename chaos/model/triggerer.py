@@ -36,6 +36,7 @@ class Row:
     def __init__(self, airflow: Airflow, ti: TaskInstance, path: str, kwargs: dict[str, Any]) -> None:
         self.airflow, self.ti, self.path, self.kwargs = airflow, ti, path, kwargs
         self.triggerer: Triggerer | None = None
+        self.trigger: Any = None
         self.timeout_at: float | None = None
         self.gone = False
         self.fired = False
@@ -53,6 +54,10 @@ class Row:
             self.ti.row = None
         if self.triggerer:
             self.triggerer.let_go(self)
+
+
+async def _unheard() -> None:
+    """Do nothing."""
 
 
 class Triggerer:
@@ -90,6 +95,7 @@ class Triggerer:
     def abort(self, row: Row) -> None:
         """Let a trigger end by itself; nobody is told of a kill."""
         if task := self._running.pop(row, None):
+            row.trigger.on_kill = _unheard  # one that raises hears of no cancelling, by which an older Airflow tells it
             self._loop.call_soon_threadsafe(task.cancel)
 
     def let_go(self, row: Row) -> None:
@@ -169,7 +175,7 @@ class Triggerer:
     async def _watch(self, row: Row) -> None:
         """Run one trigger as Airflow's ``TriggerRunner.run_trigger`` does."""
         module, _, name = row.path.rpartition(".")
-        trigger = getattr(import_module(module), name)(**row.kwargs)
+        trigger = row.trigger = getattr(import_module(module), name)(**row.kwargs)
         trigger.task_instance = row.ti
         try:
             async for event in trigger.run():

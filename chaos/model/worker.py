@@ -21,6 +21,7 @@ from neptune_airflow.compat import (
     AirflowTaskTimeout,
     TaskDeferred,
 )
+from neptune_airflow.operators.base import _SUBMITTED
 from neptune_airflow.records import KEY
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class Work:
             self.ti.deadlines.setdefault(value["id"], value["deadline"])
         self._reach_airflow()
         self.ti.xcoms[key] = json.loads(json.dumps(value))
+        if not HAS_STATE_STORE and key == _SUBMITTED:
+            self.ti.store.kept.append(value["id"])
 
     def xcom_pull(self, task_ids: str, map_indexes: int, key: str = "return_value", **_: Any) -> Any:
         assert (task_ids, map_indexes) == (self.task_id, self.map_index)
@@ -130,6 +133,8 @@ class Work:
         ti.store.reach = self._reach_airflow
         if ti.next_method is None:
             ti.xcoms.clear()
+            if not HAS_STATE_STORE:
+                ti.store.kept.clear()
             if ti.first_reschedule is None:
                 ti.start_date = datetime.fromtimestamp(EPOCH + stage.now, UTC)
         self.start_date = ti.start_date
