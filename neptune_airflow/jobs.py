@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 from neptune_airflow.redaction import redacted
 
 ID_LENGTH = 48
-ID_PATTERN = re.compile(r"[A-Za-z0-9-]{1,48}")
 
 #: The header in which a service that is not AWS's says where a person can look at what its answer is about: at a job,
 #: below whose page are its ``log``, ``input`` and ``output``; or, of S3, at any ``?location=``. AWS has no such header.
 CONSOLE_HEADER = "x-neptune-ml-console"
+
+#: What a task does with its job.
+SUBMITS, WAITS, REMOVES, CHECKS = PARTS = ("submits", "waits", "removes", "checks")
 
 
 class Phase(Enum):

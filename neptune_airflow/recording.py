@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from neptune_airflow import stats
 from neptune_airflow.compat import (
     AirflowRescheduleException,
     BaseOperator,
@@ -20,12 +19,13 @@ from neptune_airflow.compat import (
     recall,
     remember,
 )
-from neptune_airflow.jobs import Job, JobKind
+from neptune_airflow.jobs import WAITS, Job, JobKind
 from neptune_airflow.links import LINKS, urls
-from neptune_airflow.records import KEY, WAITS, Record
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from neptune_airflow.records import Record
 
 _SHOWN = "neptune_ml_shown"
 
@@ -33,7 +33,7 @@ _SHOWN = "neptune_ml_shown"
 class Recording(BaseOperator):
     """Keeps the record of a task's job, and stores it when it says something new.
 
-    :cvar part: what the task does with its job, one of `neptune_airflow.records.PARTS`.
+    :cvar part: what the task does with its job, one of `neptune_airflow.jobs.PARTS`.
     """
 
     kind: ClassVar[JobKind]
@@ -47,6 +47,9 @@ class Recording(BaseOperator):
 
         :param goes_on: whether this try has a record already; at its beginning Airflow wipes what was there.
         """
+        from neptune_airflow import stats
+        from neptune_airflow.records import KEY, Record
+
         self._context = context
         known = own_xcom(context, KEY) if goes_on else None
         self._record = Record(self.kind.name, self.part, context["ti"].try_number, known)
@@ -123,6 +126,8 @@ class Recording(BaseOperator):
             self._store()
 
     def _sees(self, job: Job) -> None:
+        from neptune_airflow import stats
+
         known_to_run = self.record.values["ended"] is None
         self.record.saw(job, time.time())
         if known_to_run:
@@ -130,6 +135,8 @@ class Recording(BaseOperator):
 
     def _passed(self, timeline: Iterable[tuple[str, str]]) -> None:
         """Take in what a triggerer has seen while the task was deferred."""
+        from neptune_airflow import stats
+
         if self._record:
             self._record.passed(timeline)
             stats.ended(self.kind, self._record.values)

@@ -29,9 +29,6 @@ LONGEST = 4_000
 #: How deep what is kept may be nested.
 DEPTH = 8
 
-#: What a task does with its job.
-SUBMITS, WAITS, REMOVES, CHECKS = PARTS = ("submits", "waits", "removes", "checks")
-
 #: Every field of a record, empty. Times are ISO 8601 in UTC.
 FIELDS: Mapping[str, Any] = {
     "version": VERSION,
@@ -62,7 +59,7 @@ class Record:
     """What is known of the job of one try of a task.
 
     :param kind: the name of the job's row in `neptune_airflow.jobs.KINDS`.
-    :param part: what the task does with it, one of `PARTS`.
+    :param part: what the task does with it, one of `neptune_airflow.jobs.PARTS`.
     :param try_number: the task's try.
     :param known: an earlier record of the same try, which this one goes on with.
     """

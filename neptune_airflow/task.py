@@ -15,7 +15,6 @@ from neptune_airflow.compat import (
     own_xcom,
     worker_lingers,
 )
-from neptune_airflow.config import option
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
     NeptuneMLError,
@@ -31,13 +30,13 @@ from neptune_airflow.jobs import Job, JobKind
 from neptune_airflow.links import CloudWatchLogLink
 from neptune_airflow.parameters import check_address, is_absent, is_templated
 from neptune_airflow.recording import Recording
-from neptune_airflow.watch import Watch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from neptune_airflow.hooks.base import JobHook
     from neptune_airflow.hooks.logs import LogFollower
+    from neptune_airflow.watch import Watch
 
 #: Seconds after the deadline at which Airflow itself ends a deferral whose trigger said nothing.
 BACKSTOP = 900
@@ -192,6 +191,8 @@ class NeptuneMLTask(Recording):
     def _seconds(self, name: str) -> float:
         given = getattr(self, name)
         if is_absent(given):
+            from neptune_airflow.config import option
+
             given = option(name)
         try:
             seconds = float(given)
@@ -204,6 +205,8 @@ class NeptuneMLTask(Recording):
         return seconds
 
     def _new_watch(self, job_id: str, deadline: float | None, kind: JobKind | None = None) -> Watch:
+        from neptune_airflow.watch import Watch
+
         return Watch(
             kind or self.kind,
             job_id,
@@ -234,6 +237,8 @@ class NeptuneMLTask(Recording):
 
     @property
     def _prints_log(self) -> bool:
+        from neptune_airflow.config import option
+
         return bool(option("print_log") if self.print_log is None else self.print_log)
 
     def _follow_log(self) -> LogFollower | None:

@@ -28,14 +28,11 @@ from neptune_airflow.errors import (
     NeptuneMLUnavailableError,
 )
 from neptune_airflow.jobs import KINDS, Attempt, Job, Move, Phase
-from neptune_airflow.letting_go import PATIENCE
 from neptune_airflow.lineage import Lineage, asset_uri
 from neptune_airflow.operators.owner import JobOwner
 from neptune_airflow.operators.teller import JobTeller
 from neptune_airflow.parameters import AUTO, Parameter, build_request, check_value, is_templated
-from neptune_airflow.records import moment
 from neptune_airflow.task import NeptuneMLTask
-from neptune_airflow.watch import as_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -94,10 +91,11 @@ class NeptuneMLJobOperator(Lineage, JobTeller, JobOwner):
 
     def _take(self, given: Mapping[str, Any]) -> None:
         """Keep an operator's own arguments, and refuse at once those that are wrong whatever is rendered."""
+        # Not one by one: `BaseOperator.__setattr__` has much to look up for each, and none of these is Airflow's.
+        vars(self).update({each.name: given[each.name] for each in self.parameters})
         where, values = self.where, {}
         for each in self.parameters:
             value = given[each.name]
-            setattr(self, each.name, value)
             if not is_templated(value):
                 values[each.name] = check_value(each, value, where)
         if self.wait_timeout is not None and self.wait_timeout <= 0:
@@ -273,6 +271,9 @@ class NeptuneMLJobOperator(Lineage, JobTeller, JobOwner):
 
     def _deadline(self, context: Context, request: Mapping[str, Any]) -> float:
         """Give the seconds since the epoch at which this try gives its job up."""
+        from neptune_airflow.records import moment
+        from neptune_airflow.watch import as_words
+
         longest = self.wait_timeout or self.kind.longest(request) + SLACK
         deadline = time.time() + longest
         if self.execution_timeout:
@@ -332,10 +333,13 @@ class NeptuneMLJobOperator(Lineage, JobTeller, JobOwner):
             return None
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """Make a call again while the service is away, for `PATIENCE` seconds; a failover takes about three minutes.
+        """Make a call again while the service is away, for `letting_go.PATIENCE` seconds: longer than a failover.
 
         :raises NeptuneMLUnavailableError: when it stays away.
         """
+        from neptune_airflow.letting_go import PATIENCE
+        from neptune_airflow.watch import as_words
+
         pause, give_up = 1.0, time.monotonic() + PATIENCE
         refused_until: float | None = None
         while True:

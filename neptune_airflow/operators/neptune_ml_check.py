@@ -15,12 +15,11 @@ from neptune_airflow.errors import (
     NeptuneMLUnavailableError,
     classify,
 )
+from neptune_airflow.jobs import CHECKS, Phase
 from neptune_airflow.jobs import DATA_PROCESSING as DATA_PROCESSING_JOB
-from neptune_airflow.jobs import Phase
 from neptune_airflow.links import CHECK_LINKS, S3InputLink, S3Page
 from neptune_airflow.parameters import DATA_PROCESSING, build_request, check_value, is_templated
 from neptune_airflow.recording import Recording
-from neptune_airflow.records import CHECKS
 from neptune_airflow.reports import of_check
 
 if TYPE_CHECKING:

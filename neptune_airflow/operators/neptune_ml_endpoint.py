@@ -18,9 +18,8 @@ from neptune_airflow.errors import (
     NeptuneMLParameterError,
     NeptuneMLUnavailableError,
 )
-from neptune_airflow.jobs import Attempt, Job, Phase
+from neptune_airflow.jobs import REMOVES, Attempt, Job, Phase
 from neptune_airflow.operators.base import STOP_PATIENCE, NeptuneMLJobOperator, template_fields
-from neptune_airflow.records import REMOVES
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

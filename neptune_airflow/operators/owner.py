@@ -8,7 +8,6 @@ from threading import Thread
 from typing import Any
 
 from neptune_airflow.compat import AirflowRuntimeError, AirflowTaskTimeout, TaskDeferred, ask_one_by_one, task_state
-from neptune_airflow.letting_go import ENDED, GOES_ON, LAST_SECONDS, PATIENCE, Farewell, outlives
 from neptune_airflow.task import NeptuneMLTask
 
 #: Seconds for which a signal's handler waits for Airflow's word on the task before it lets the task go on.
@@ -62,6 +61,8 @@ class JobOwner(NeptuneMLTask):
 
     def _stop_if_ended(self) -> None:
         """Give up a task that was ended while this worker was busy: once it has deferred, nobody would tell it."""
+        from neptune_airflow.letting_go import ENDED
+
         try:
             state = task_state(self._ti)
         except Exception as error:  # then it is as if nobody had asked
@@ -77,6 +78,8 @@ class JobOwner(NeptuneMLTask):
         Airflow kills a worker whose task was ended, and as well one that it has lost sight of: then it tries again, and
         that try may have adopted the job already.
         """
+        from neptune_airflow.letting_go import GOES_ON, outlives
+
         if not self._holding:
             return
         try:
@@ -94,6 +97,8 @@ class JobOwner(NeptuneMLTask):
         self._let_go()
 
     def _let_go(self) -> None:
+        from neptune_airflow.letting_go import LAST_SECONDS, PATIENCE, Farewell
+
         held, self._holding = self._holding, ()
         if not held:
             return

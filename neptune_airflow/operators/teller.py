@@ -7,14 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from neptune_airflow import stats
 from neptune_airflow.compat import masked
-from neptune_airflow.config import option
 from neptune_airflow.errors import LONGEST_TEXT, NeptuneMLError
-from neptune_airflow.jobs import KINDS, Job
+from neptune_airflow.jobs import KINDS, SUBMITS, Job
 from neptune_airflow.parameters import Parameter
-from neptune_airflow.records import SUBMITS, moment
-from neptune_airflow.redaction import redact
 from neptune_airflow.task import NeptuneMLTask
 
 
@@ -26,16 +22,23 @@ class JobTeller(NeptuneMLTask):
 
     def _log_request(self, doing: str, request: Mapping[str, Any]) -> None:
         """Say what the service is asked for, but for what is secret."""
+        from neptune_airflow.redaction import redact
+
         sent = redact(json.dumps(masked(dict(request)), sort_keys=True), LONGEST_TEXT)
         self.log.info("%s the %s: %s", doing, self.kind.title, sent)
 
     def _adopted(self) -> None:
         """Keep that an earlier try has sent this."""
+        from neptune_airflow import stats
+
         self.record.tell(adopted=True)
         stats.adopted(self.kind)
 
     def _accepted(self, request: Mapping[str, Any]) -> None:
         """Keep that the service has taken a request, and when."""
+        from neptune_airflow import stats
+        from neptune_airflow.records import moment
+
         self.record.tell(submitted=moment(time.time()), parameters=masked(dict(request)))
         stats.submitted(self.kind)
 
@@ -79,6 +82,8 @@ class JobTeller(NeptuneMLTask):
 
     def _keep_report(self, job: Job) -> None:
         """Keep what the job has written about its work, as far as it can be read."""
+        from neptune_airflow.config import option
+
         if not option("read_reports"):
             return
         from neptune_airflow import reports

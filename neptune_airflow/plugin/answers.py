@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from neptune_airflow.jobs import KINDS
+from neptune_airflow.jobs import KINDS, PARTS
 from neptune_airflow.plugin.queries import as_record
 from neptune_airflow.plugin.stages import Stage, operators, status
-from neptune_airflow.records import FIELDS, PARTS
+from neptune_airflow.records import FIELDS
 
 # A record in which nothing is known.
 _EMPTY: Mapping[str, Any] = {**FIELDS, "failure": {}}

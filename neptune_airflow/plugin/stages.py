@@ -37,7 +37,7 @@ class Stage(NamedTuple):
     """What a task does in a pipeline.
 
     :param kind: the name of the job's row in `neptune_airflow.jobs.KINDS`.
-    :param part: what the task does with the job, one of `neptune_airflow.records.PARTS`.
+    :param part: what the task does with the job, one of `neptune_airflow.jobs.PARTS`.
     """
 
     kind: str

@@ -9,10 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from neptune_airflow.jobs import KINDS
+from neptune_airflow.jobs import KINDS, PARTS
 from neptune_airflow.plugin import PREFIX
 from neptune_airflow.plugin.stages import STATUSES, operators, status
-from neptune_airflow.records import PARTS
 from tests.plugin.history import BAD_DAG, BAD_TEXT, NOW
 
 

@@ -116,7 +116,7 @@ def test_service_that_does_not_say_whether_there_is_a_job_ends_none_that_another
     if not retries:
         run.ti.max_tries = 1  # Airflow's own, for a scheduler that was lost: no try is left after it
     monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: "running")
-    monkeypatch.setattr("neptune_airflow.operators.base.PATIENCE", 0)
+    monkeypatch.setattr("neptune_airflow.letting_go.PATIENCE", 0)
     play.fault("GetMLDataProcessingJob", drop="before", times=20)
     with pytest.raises(NeptuneMLUnavailableError):
         run.execute()

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neptune_airflow.errors import NeptuneMLJobFailedError, with_remedies
-from neptune_airflow.jobs import Job
-from neptune_airflow.records import FIELDS, KEY, MOST_BYTES, MOST_MOMENTS, PARTS, SUBMITS, Record, moment
+from neptune_airflow.jobs import PARTS, SUBMITS, Job
+from neptune_airflow.records import FIELDS, KEY, MOST_BYTES, MOST_MOMENTS, Record, moment
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:processing-job/abc"
 
