@@ -47,6 +47,8 @@ class Parameter(NamedTuple):
 
 def is_templated(value: Any) -> bool:
     """Say whether a value is known only once Airflow has rendered it: a Jinja template or another task's output."""
+    if value is None:
+        return False
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     if isinstance(value, Mapping):

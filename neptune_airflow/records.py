@@ -13,9 +13,9 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
-from neptune_airflow.errors import split_remedies
 from neptune_airflow.jobs import KINDS, Job, Phase
 from neptune_airflow.redaction import redact
+from neptune_airflow.verdicts import split_remedies
 
 #: The XCom's key.
 KEY = "neptune_ml_job"

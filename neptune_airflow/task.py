@@ -23,8 +23,6 @@ from neptune_airflow.errors import (
     NeptuneMLJobInputForGoodError,
     NeptuneMLKilledError,
     NeptuneMLParameterError,
-    classify_failure,
-    revive,
 )
 from neptune_airflow.jobs import Job, JobKind
 from neptune_airflow.links import CloudWatchLogLink
@@ -310,6 +308,8 @@ class NeptuneMLTask(Recording):
 
     def _revive(self, event: dict[str, Any]) -> Job:
         """Make of a trigger's event what a wait in this worker would have given or raised."""
+        from neptune_airflow.verdicts import revive
+
         self._passed(event.get("timeline", ()))
         if "error" in event:
             raise revive(event.get("error_type", ""), event["error"])
@@ -317,6 +317,8 @@ class NeptuneMLTask(Recording):
 
     def _failure(self, job: Job) -> NeptuneMLJobFailedError:
         """Say why a job failed: the service's reason, the end of its log, where to read on, and what to do."""
+        from neptune_airflow.verdicts import classify_failure
+
         lines = self.hook.log_tail(job)
         log_url = self._urls(job).get(CloudWatchLogLink.name)
         said = [

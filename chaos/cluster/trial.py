@@ -17,7 +17,7 @@ from chaos.cluster.proxy import Seen
 from chaos.invariants import End, Owned, histories, violations
 from demo.follow import Run, ledger
 from demo.processes import DemoError, kill_tree
-from neptune_airflow.jobs import Attempt
+from neptune_airflow.attempt import Attempt
 
 TASK = "job"
 ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")

@@ -311,7 +311,8 @@ def _previous_job(account: _Account) -> _Verdict:
     try:
         status = client.get_ml_data_processing_job(id=account.previous_job).get("status")
     except ClientError as error:
-        from neptune_airflow.errors import NeptuneMLJobNotFoundError, classify  # these need Airflow
+        from neptune_airflow.errors import NeptuneMLJobNotFoundError  # these need Airflow
+        from neptune_airflow.verdicts import classify
 
         if not isinstance(classify(_status(error), *_said(error), ""), NeptuneMLJobNotFoundError):
             raise

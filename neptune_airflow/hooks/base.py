@@ -31,14 +31,13 @@ from neptune_airflow.errors import (
     NeptuneMLParameterError,
     NeptuneMLRequestError,
     NeptuneMLUnavailableError,
-    classify,
-    with_remedies,
 )
 from neptune_airflow.hooks.logs import read_by
 from neptune_airflow.job_logs import LONGEST_LINE, Reading, places_of, read_tail
 from neptune_airflow.jobs import KINDS, Job, JobKind
 from neptune_airflow.parameters import check_address
 from neptune_airflow.redaction import redact
+from neptune_airflow.verdicts import classify, with_remedies
 
 # Never retried by botocore: it would send a start again after a 408, and the callers know better when to ask again.
 ONCE = Config(retries={"total_max_attempts": 1})

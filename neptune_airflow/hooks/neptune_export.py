@@ -16,9 +16,10 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import NoCredentialsError
 from botocore.utils import percent_encode
 
-from neptune_airflow.errors import NeptuneMLJobEndedError, classify
+from neptune_airflow.errors import NeptuneMLJobEndedError
 from neptune_airflow.hooks.base import BoundedSession, JobHook, describing, read_answer
 from neptune_airflow.jobs import Job, JobKind
+from neptune_airflow.verdicts import classify
 
 #: The service's own path; the address that CloudFormation prints (NeptuneExportApiUri) ends with it.
 PATH = "/v1/neptune-export"

@@ -27,7 +27,7 @@ from neptune_airflow.errors import (
     NeptuneMLTimeoutError,
     NeptuneMLUnavailableError,
 )
-from neptune_airflow.jobs import KINDS, Attempt, Job, Move, Phase
+from neptune_airflow.jobs import KINDS, Job, Phase
 from neptune_airflow.lineage import Lineage, asset_uri
 from neptune_airflow.operators.owner import JobOwner
 from neptune_airflow.operators.teller import JobTeller
@@ -36,6 +36,8 @@ from neptune_airflow.task import NeptuneMLTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from neptune_airflow.attempt import Attempt
 
 T = TypeVar("T")
 
@@ -172,6 +174,8 @@ class NeptuneMLJobOperator(Lineage, JobTeller, JobOwner):
         return str(earlier)
 
     def _submit_once(self, context: Context, request: dict[str, Any]) -> Job:
+        from neptune_airflow.attempt import Attempt, Move
+
         attempt = Attempt.of(context["ti"], self.retries or 0)
         if "id" in request:
             return self._submit_under_given_id(context, request)

@@ -16,7 +16,8 @@ from neptune_airflow.operators.base import NeptuneMLJobOperator, template_fields
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from neptune_airflow.jobs import Attempt, Job
+    from neptune_airflow.attempt import Attempt
+    from neptune_airflow.jobs import Job
     from neptune_airflow.operators.neptune_ml_endpoint import (
         NeptuneMLCreateEndpointOperator,
         NeptuneMLDeleteEndpointOperator,

@@ -9,12 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from neptune_airflow.compat import tell_assets
-from neptune_airflow.errors import (
-    NeptuneMLParameterError,
-    NeptuneMLRequestError,
-    NeptuneMLUnavailableError,
-    classify,
-)
+from neptune_airflow.errors import NeptuneMLParameterError, NeptuneMLRequestError, NeptuneMLUnavailableError
 from neptune_airflow.jobs import CHECKS, Phase
 from neptune_airflow.jobs import DATA_PROCESSING as DATA_PROCESSING_JOB
 from neptune_airflow.links import CHECK_LINKS, S3InputLink, S3Page
@@ -215,6 +210,8 @@ def _store(task: NeptuneMLTask | NeptuneMLCheckExportOperator) -> Store:
 def _away(reason: Unreadable) -> NeptuneMLUnavailableError | None:
     """Give the error of an S3 that said neither yes nor no: no way to it, too many requests, an expired token."""
     from botocore.exceptions import BotoCoreError, ClientError
+
+    from neptune_airflow.verdicts import classify
 
     cause = reason.__cause__
     if isinstance(cause, ClientError):

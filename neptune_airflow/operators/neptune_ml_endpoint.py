@@ -18,7 +18,7 @@ from neptune_airflow.errors import (
     NeptuneMLParameterError,
     NeptuneMLUnavailableError,
 )
-from neptune_airflow.jobs import REMOVES, Attempt, Job, Phase
+from neptune_airflow.jobs import REMOVES, Job, Phase
 from neptune_airflow.operators.base import STOP_PATIENCE, NeptuneMLJobOperator, template_fields
 
 if TYPE_CHECKING:
@@ -147,6 +147,8 @@ class NeptuneMLCreateEndpointOperator(NeptuneMLJobOperator):
 
     def _sent_before(self, context: Context, endpoint: Job) -> str | None:
         """Give the configuration that an endpoint had before this attempt changed or, then empty, created it."""
+        from neptune_airflow.attempt import Attempt
+
         kept = recall(context, _DEPLOYED)
         first_try = Attempt.of(context["ti"], self.retries or 0).first_try
         if not kept or kept["id"] != endpoint.id or int(kept["try"]) < first_try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from threading import Thread
 from typing import Any
 
@@ -41,6 +42,8 @@ class JobOwner(NeptuneMLTask):
     @contextmanager
     def _owning(self) -> Iterator[None]:
         """Cancel the job that is held when anything but a deferral leaves this block."""
+        # A signal's handler says farewell, and is no place to load it.
+        import_module("neptune_airflow.letting_go")
         ask_one_by_one()
         try:
             yield

@@ -24,14 +24,13 @@ from neptune_airflow.errors import (
 )
 from neptune_airflow.jobs import Job, Phase
 from neptune_airflow.parameters import Parameter, check_value, is_templated, job_id, text
-from neptune_airflow.records import moment
 from neptune_airflow.task import NeptuneMLTask
-from neptune_airflow.watch import Watch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from neptune_airflow.hooks.logs import LogFollower
+    from neptune_airflow.watch import Watch
 
 
 _SEEN = "neptune_ml_seen"
@@ -76,6 +75,8 @@ class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
                 return super().execute(context)
 
     def _poke_or_defer(self, context: Context) -> Any:
+        from neptune_airflow.records import moment
+
         with self._failing():
             done = self.poke(context)
         if done:

@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from chaos.cluster.proxy import EFFECTS, REFUSALS, Proxy, Seen
-from neptune_airflow.errors import NeptuneMLCredentialsError, NeptuneMLUnavailableError, classify
+from neptune_airflow.errors import NeptuneMLCredentialsError, NeptuneMLUnavailableError
+from neptune_airflow.verdicts import classify
 
 
 class _Echo(BaseHTTPRequestHandler):

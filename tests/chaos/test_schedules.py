@@ -13,8 +13,8 @@ from chaos.model.__main__ import play_all
 from chaos.model.play import play
 from chaos.model.schedule import FORMS, KINDS, SENSOR_FORMS, draw
 from neptune_airflow import letting_go
+from neptune_airflow.attempt import Attempt
 from neptune_airflow.hooks.neptune_ml import NeptuneMLHook
-from neptune_airflow.jobs import Attempt
 from neptune_airflow.operators import owner
 from neptune_airflow.task import NeptuneMLTask
 from neptune_airflow.triggers import neptune_ml as triggers

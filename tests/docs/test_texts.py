@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from neptune_airflow.errors import _REMEDIES
+from neptune_airflow.verdicts import _REMEDIES
 from tests.docs.pages import DOCS, PAGES, PROJECT, name
 
 HEADINGS = re.findall(r"^### `(.+)`$", (DOCS / "troubleshooting.md").read_text(), re.M)

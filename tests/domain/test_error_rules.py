@@ -21,12 +21,8 @@ from neptune_airflow.errors import (
     NeptuneMLRequestError,
     NeptuneMLThrottledError,
     NeptuneMLUnavailableError,
-    classify,
-    classify_failure,
-    revive,
-    split_remedies,
-    with_remedies,
 )
+from neptune_airflow.verdicts import classify, classify_failure, revive, split_remedies, with_remedies
 
 SIGNATURE = "X-Amz-Signature=0123456789abcdef0123456789abcdef"
 QUIET = ["epoch 1"] * 20

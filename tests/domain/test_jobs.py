@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from neptune_airflow.attempt import Attempt, Move
 from neptune_airflow.jobs import (
     DATA_PROCESSING,
     ENDPOINT,
@@ -18,10 +19,8 @@ from neptune_airflow.jobs import (
     KINDS,
     MODEL_TRAINING,
     MODEL_TRANSFORM,
-    Attempt,
     Job,
     JobKind,
-    Move,
     Phase,
 )
 

@@ -21,13 +21,11 @@ from neptune_airflow.errors import (
     NeptuneMLTimeoutError,
     NeptuneMLUnavailableError,
     NeptuneMLWatchedJobFailedError,
-    classify,
-    revive,
-    with_remedies,
 )
 from neptune_airflow.hooks.neptune_ml import NeptuneMLHook
 from neptune_airflow.jobs import DATA_PROCESSING
 from neptune_airflow.local.server import LocalNeptune
+from neptune_airflow.verdicts import classify, revive, with_remedies
 from tests.provider.conftest import connection
 from tests.provider.worker import Run
 

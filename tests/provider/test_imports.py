@@ -32,6 +32,22 @@ HEAVY = (
     "neptune_airflow.plugin",
     "neptune_airflow.triggers",
 )
+#: What only a worker needs, which loads it when it does.
+WORKERS = tuple(
+    f"neptune_airflow.{name}"
+    for name in (
+        "attempt",
+        "config",
+        "job_logs",
+        "letting_go",
+        "records",
+        "redaction",
+        "reports",
+        "stats",
+        "verdicts",
+        "watch",
+    )
+)
 #: Too heavy for a worker or a triggerer, which talk to AWS.
 NEVER_NEEDED = ("moto", "numpy", "polars", "neptune_airflow.local", "neptune_airflow.plugin")
 
@@ -79,6 +95,11 @@ def test_a_dag_file_loads_nothing_heavy(program: str) -> None:
 
 def test_a_dag_file_of_jobs_loads_neither_endpoints_nor_exports_nor_sensors() -> None:
     assert among(added_by(DAG_FILE), (*OPERATORS[1:],)) == []
+
+
+@pytest.mark.parametrize("program", [DAG_FILE, f"import {', '.join(OPERATORS)}"], ids=["DAG file", "operators"])
+def test_a_dag_file_loads_nothing_that_only_a_worker_needs(program: str) -> None:
+    assert among(added_by(program), WORKERS) == []
 
 
 def test_a_worker_and_a_triggerer_load_neither_the_local_service_nor_data_frames() -> None:

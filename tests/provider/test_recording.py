@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from neptune_airflow.attempt import Attempt
 from neptune_airflow.compat import AirflowRescheduleException, TaskDeferred
 from neptune_airflow.errors import NeptuneMLError, NeptuneMLJobFailedError
-from neptune_airflow.jobs import Attempt
 from neptune_airflow.links import CHECK_LINKS
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.operators.neptune_ml import NeptuneMLDeleteEndpointOperator

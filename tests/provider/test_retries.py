@@ -25,13 +25,12 @@ from neptune_airflow.errors import (
     NeptuneMLTimeoutError,
     NeptuneMLUnavailableError,
     NeptuneMLWatchedJobFailedError,
-    classify_failure,
-    revive,
 )
 from neptune_airflow.local.server import LocalNeptune
 from neptune_airflow.operators.neptune_ml import NeptuneMLDataProcessingOperator
 from neptune_airflow.retries import NEPTUNE_ML_RETRY_POLICY, ROWS, retry_policy
 from neptune_airflow.sensors.neptune_ml import NeptuneMLDataProcessingSensor
+from neptune_airflow.verdicts import classify_failure, revive
 from tests.provider.airflow_home import dag_run, marked
 from tests.provider.conftest import LOCATIONS
 from tests.provider.worker import Run

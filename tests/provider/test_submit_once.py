@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from neptune_airflow.attempt import Attempt
 from neptune_airflow.compat import TaskDeferred
 from neptune_airflow.errors import (
     NeptuneMLError,
@@ -15,7 +16,6 @@ from neptune_airflow.errors import (
     NeptuneMLJobFailedError,
     NeptuneMLRequestError,
 )
-from neptune_airflow.jobs import Attempt
 from neptune_airflow.local.registry import Status
 from neptune_airflow.local.server import LocalNeptune
 from tests.provider.worker import Run
