@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from neptune_airflow import letting_go, task, watch
+from neptune_airflow.attempt import Attempt
 from neptune_airflow.compat import Asset, TaskDeferralTimeout
 from neptune_airflow.errors import (
     NeptuneMLAnswerLostError,
@@ -26,7 +27,7 @@ from neptune_airflow.errors import (
     NeptuneMLTimeoutError,
     NeptuneMLUnavailableError,
 )
-from neptune_airflow.jobs import Attempt, Job, JobKind
+from neptune_airflow.jobs import Job, JobKind
 from neptune_airflow.operators import base, teller
 from neptune_airflow.operators.base import template_fields
 from neptune_airflow.operators.neptune_export import NeptuneExportOperator
@@ -35,6 +36,7 @@ from neptune_airflow.operators.neptune_ml import (
     NeptuneMLDataProcessingOperator,
     NeptuneMLModelTrainingOperator,
 )
+from neptune_airflow.records import moment
 from tests.provider.worker import Run, TaskInstance
 
 IN, OUT = "s3://bucket/in", "s3://bucket/out"
@@ -231,7 +233,7 @@ def test_a_service_that_stays_away_is_given_up_after_five_minutes(process: Any, 
 def test_a_pause_that_ends_with_the_patience_is_still_taken(
     process: Any, hook: Hook, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "PATIENCE", 3)
+    monkeypatch.setattr("neptune_airflow.letting_go.PATIENCE", 3)
     hook.first["describe"] = [AWAY] * 3
     with pytest.raises(NeptuneMLUnavailableError, match="away"):
         process().execute()
@@ -476,7 +478,7 @@ def test_the_deadline_is_the_sooner_of_two(
     deferral = run.deferred()
     assert deferral.trigger.deadline == pytest.approx(clock.now + seconds)
     assert deferral.method_name == "execute_complete"
-    assert run.task.record.values["deadline"] == base.moment(clock.now + seconds)
+    assert run.task.record.values["deadline"] == moment(clock.now + seconds)
 
 
 def test_without_a_beginning_the_time_out_counts_from_now(process: Any, hook: Hook, clock: Clock) -> None:
