@@ -15,7 +15,6 @@ from chaos.model.schedule import FORMS, KINDS, SENSOR_FORMS, draw
 from neptune_airflow import letting_go
 from neptune_airflow.attempt import Attempt
 from neptune_airflow.hooks.neptune_ml import NeptuneMLHook
-from neptune_airflow.operators import owner
 from neptune_airflow.task import NeptuneMLTask
 from neptune_airflow.triggers import neptune_ml as triggers
 
@@ -77,7 +76,7 @@ def _always_cancels(hook: Any, *_: Any, **__: Any) -> bool:
         pytest.param(letting_go.Farewell, "_try", _never, "nobody waits for it", id="nothing is cancelled"),
         pytest.param(NeptuneMLHook, "cancel_job", _always_cancels, "nobody waits for it", id="a cancel is not sent"),
         pytest.param(triggers, "outlives", _always_ends, "nobody had asked", id="a move of a trigger cancels"),
-        pytest.param(owner, "outlives", _always_ends, "nobody had asked", id="a lost worker cancels"),
+        pytest.param(letting_go, "outlives", _always_ends, "nobody had asked", id="a lost worker cancels"),
         pytest.param(triggers.NeptuneMLJobTrigger, "on_kill", _no_kill, "nobody waits for it", id="no on_kill"),
         pytest.param(NeptuneMLTask, "resume_execution", _as_airflow_would, "the task is failed", id="a crash fails"),
     ],
