@@ -38,6 +38,18 @@ def unguarded(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     return call(*arguments, **named)
 
 
+if IS_AIRFLOW_2:
+    _sensors = sys.modules[BaseSensorOperator.__module__]
+    _execute = BaseSensorOperator.execute
+
+    def _execute_sensor(self: Any, context: Any) -> Any:
+        """Let a sensor ask its task instance when it began, as on Airflow 3: there is no database here."""
+        _sensors._orig_start_date = lambda **_: context["ti"].get_first_reschedule_date(context)  # type: ignore[attr-defined]
+        return _execute(self, context)
+
+    BaseSensorOperator.execute = _execute_sensor  # type: ignore[method-assign]
+
+
 def dag_bag(folder: str) -> Any:
     """Parse the DAG files in a folder."""
     with suppress(ImportError):
@@ -53,6 +65,13 @@ def outlet_events() -> Any:
     return import_module(home).OutletEventAccessors()
 
 
+def alias_events(accessor: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Give the URIs of the assets that a task has put under an alias, with what it said of them."""
+    if IS_AIRFLOW_2:
+        return [(event["dest_dataset_uri"], event["extra"]) for event in accessor.dataset_alias_events]
+    return [(event.dest_asset_key.uri, event.extra) for event in accessor.asset_alias_events]
+
+
 def cannot_reach_airflow() -> Exception:
     """Make what a task is raised that asks Airflow while it is away."""
     if IS_AIRFLOW_2:
@@ -63,6 +82,14 @@ def cannot_reach_airflow() -> Exception:
     from airflow.sdk.execution_time.comms import ErrorResponse
 
     return AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+
+
+def log_as_a_worker() -> None:
+    """Let ``dag.test()`` log as a worker does: 3.0's prints also what is for its masker, and variables of tracebacks."""
+    if IS_AIRFLOW_2 or HAS_PAGES:
+        return
+    sys.stderr = sys.stdout
+    import_module("airflow.sdk.log").configure_logging(enable_pretty_log=False, output=sys.stdout.buffer)
 
 
 def set_up_stats() -> None:

@@ -197,7 +197,9 @@ def own_params(params: Mapping[str, Any] | None, dag: Any) -> dict[str, Any]:
         return dict(params or {})
     if hasattr(kind, "filter_params_by_source"):
         return dict(kind.filter_params_by_source(params, source="task"))
-    of_dag: Any = getattr(dag, "params", {})
+    # On Airflow 2, a task is not told whose `with` it is written in.
+    written = getattr(sys.modules.get("airflow.models.dag"), "DagContext", None)
+    of_dag: Any = getattr(dag or (written and written.get_current_dag()), "params", {})
     return {
         name: params[name]
         for name in params

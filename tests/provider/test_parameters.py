@@ -229,6 +229,8 @@ def test_mapping_over_any_argument() -> None:
         NeptuneExportOperator.partial(task_id="exports", command="export-pg", params={"endpoint": "x"}).expand(
             output_s3_path=["s3://aaa/e", "s3://bbb/e"]
         )
-    assert dag.task_dict["each"].is_mapped
+    one = dag.task_dict["each"].unmap({"input_data_s3_location": "s3://aaa/in"})
+    assert one._request() == {"inputDataS3Location": "s3://aaa/in", "processedDataS3Location": "s3://ccc/out"}
+    assert (one.aws_conn_id, one.waiter_delay) == ("mine", 5)
     one = dag.task_dict["exports"].unmap({"output_s3_path": "s3://aaa/e"})
     assert one._request() == {"command": "export-pg", "outputS3Path": "s3://aaa/e", "params": {"endpoint": "x"}}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chaos.versions import IS_AIRFLOW_2, alias_events
 from neptune_airflow.compat import Asset, AssetAlias
 from neptune_airflow.errors import NeptuneMLMetricsError
 from neptune_airflow.jobs import Job
@@ -85,22 +86,21 @@ def test_training_without_metrics_is_a_success_that_says_so(
 
 
 def test_assets_get_the_job(process: Make) -> None:
-    asset, alias, other = Asset("processed"), AssetAlias("places"), Asset(name="mine", uri="x://y", extra={"a": 1})
+    named = {} if IS_AIRFLOW_2 else {"name": "mine"}
+    asset, alias, other = Asset("processed"), AssetAlias("places"), Asset(**named, uri="x://y", extra={"a": 1})
     run = process(outlets=[asset, alias, other])
     result = run.to_end()
     assert run.events[asset].extra == result
     assert run.events[other].extra == result
-    (event,) = run.events[alias].asset_alias_events
-    assert event.dest_asset_key.uri == result["output_location"]
-    assert event.extra == result
+    assert alias_events(run.events[alias]) == [(result["output_location"], result)]
 
 
 def test_endpoint_is_an_asset_too(endpoint: Make) -> None:
     alias = AssetAlias("endpoints")
     run = endpoint(outlets=[alias])
     result = run.to_end()
-    (event,) = run.events[alias].asset_alias_events
-    assert event.dest_asset_key.uri == f"sagemaker://us-east-1/123456789012/endpoint/{result['name']}"
+    ((uri, _),) = alias_events(run.events[alias])
+    assert uri == f"sagemaker://us-east-1/123456789012/endpoint/{result['name']}"
     assert asset_uri(Job("endpoint", "x")) is None
 
 
