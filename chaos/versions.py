@@ -85,7 +85,7 @@ def cannot_reach_airflow() -> Exception:
 
 
 def log_as_a_worker() -> None:
-    """Let ``dag.test()`` log as a worker does: 3.0's prints also what is for its masker, and variables of tracebacks."""
+    """Let ``dag.test()`` log as a worker does: 3.0 prints what is for its masker, and the variables of tracebacks."""
     if IS_AIRFLOW_2 or HAS_PAGES:
         return
     sys.stderr = sys.stdout

@@ -38,6 +38,7 @@ from neptune_airflow.operators.neptune_ml import (
 )
 from neptune_airflow.records import moment
 from tests.provider.worker import Run, TaskInstance
+from tests.versions import needs_state_store
 
 IN, OUT = "s3://bucket/in", "s3://bucket/out"
 AWAY = NeptuneMLUnavailableError("away")
@@ -430,6 +431,7 @@ def test_a_service_that_does_not_say_whether_there_is_a_job_ends_none(process: A
 # The export service picks its ids.
 
 
+@needs_state_store
 def test_an_export_is_found_by_the_id_that_was_kept(process: Any, hook: Hook) -> None:
     run = process(NeptuneExportOperator, command="export-pg", output_s3_path=OUT, retries=1)
     hook.new = ["running", "failed"]
