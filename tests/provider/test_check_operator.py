@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from chaos.versions import alias_events
 from neptune_airflow.compat import AirflowFailException, Asset, AssetAlias, BaseOperator
 from neptune_airflow.errors import NeptuneMLParameterError, NeptuneMLRequestError, NeptuneMLUnavailableError
 from neptune_airflow.local.server import LocalNeptune
@@ -192,8 +193,7 @@ def test_assets_are_told(export: Export, check: Make) -> None:
     run = check(location, outlets=[asset, alias])
     result = run.execute()
     assert run.events[asset].extra == result
-    (event,) = run.events[alias].asset_alias_events
-    assert (event.dest_asset_key.uri, event.extra) == (location, result)
+    assert alias_events(run.events[alias]) == [(location, result)]
 
 
 #: The address of no S3 at all.
