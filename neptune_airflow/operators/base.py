@@ -222,8 +222,9 @@ class NeptuneMLJobOperator(Lineage, JobTeller, JobOwner):
         else:
             kept = recall(context, _SUBMITTED)
             tries = [(int(kept["try"]), str(kept["id"]))] if kept else []
-        # An endpoint is not deleted because somebody who looked for it was ended.
-        self._looking, self._holding = True, () if self.kind.removal else tuple(each for _, each in tries)
+        # An endpoint that an earlier attempt has created is not deleted because somebody who looked for it was ended.
+        own = attempt.first_try if self.kind.removal else 1
+        self._looking, self._holding = True, tuple(each for number, each in tries if number >= own)
         found = next(((number, job) for number, each in tries if (job := self._describe_or_none(each))), None)
         alive = found and self._holding and not found[1].phase.ended
         self._looking, self._holding = False, (found[1].id,) if found and alive else ()

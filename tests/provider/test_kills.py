@@ -84,6 +84,18 @@ def test_killed_job_is_left_to_who_takes_it_up(
         play.client("neptunedata").cancel_ml_data_processing_job(id=jobs()[0]["id"])
 
 
+def _kill_while_it_looks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a try that is killed before it has heard of any job."""
+
+    def killed_meanwhile(*_: Any) -> None:
+        run.task.on_kill()
+        run.task._check_killed()  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(run.task.hook, "describe_job", killed_meanwhile)
+    with pytest.raises(NeptuneMLKilledError):
+        run.execute()
+
+
 @pytest.mark.parametrize(("state", "cancels"), [("failed", 1), ("queued", 0)])
 def test_kill_before_the_job_of_an_earlier_try_is_found_ends_it_too(
     play: LocalNeptune, process: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, state: str, cancels: int
@@ -94,13 +106,7 @@ def test_kill_before_the_job_of_an_earlier_try_is_found_ends_it_too(
     run.next_try()
     monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: state)
 
-    def killed_meanwhile(*_: Any) -> None:
-        run.task.on_kill()
-        run.task._check_killed()  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(run.task.hook, "describe_job", killed_meanwhile)
-    with pytest.raises(NeptuneMLKilledError):
-        run.execute()
+    _kill_while_it_looks(run, monkeypatch)
     assert [call["id"] for call in jobs(CANCELS)].count(first) == cancels
     if not cancels:
         play.client("neptunedata").cancel_ml_data_processing_job(id=first)
@@ -202,6 +208,26 @@ def test_a_trigger_that_airflow_gives_too_little_time_lets_go_all_the_same(
             await asyncio.sleep(0.01)
 
     asyncio.run(give_up_and_go_on())
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_kill_before_an_endpoint_is_found_deletes_that_of_this_attempt_alone(
+    play: LocalNeptune, endpoint: Make, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, cleared: bool
+) -> None:
+    run = endpoint(deferrable=True, retries=1)
+    run.deferred()
+    (created,) = jobs("CreateMLEndpoint")
+    play.wait_for("endpoints", created["id"])
+    if cleared:
+        run.clear()
+    else:
+        run.next_try()
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda _: "failed")
+    _kill_while_it_looks(run, monkeypatch)
+    deleted = [call["id"] for call in jobs("DeleteMLEndpoint")]
+    assert deleted.count(created["id"]) == (0 if cleared else 1)
+    if cleared:
+        play.client("neptunedata").delete_ml_endpoint(id=created["id"])
 
 
 def test_endpoint_that_another_try_has_made_survives_a_worker_that_was_lost(
