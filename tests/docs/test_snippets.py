@@ -125,7 +125,7 @@ def _script(program: str, *command: str) -> Callable[[list[str]], None]:
 
 
 def _any(words: list[str]) -> None:
-    """Airflow's own, and the shell's."""
+    """Of others: Airflow, Docker, uv, coverage, and the shell."""
 
 
 BIN = Path(sys.executable).parent
@@ -137,5 +137,8 @@ KNOWN: dict[str, Callable[[list[str]], None]] = {
     "python": lambda words: _script(f"{sys.executable} -m {words[1]}")(words[2:]),
     "airflow": _any,
     "docker": _any,
+    "echo": _any,
+    "uv": _any,
+    ".venv/bin/coverage": _any,
     "export": _any,
 }
