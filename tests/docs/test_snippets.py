@@ -92,7 +92,11 @@ def test_json(block: Block) -> None:
 
 @pytest.mark.parametrize("block", every("console"), ids=str)
 def test_commands(block: Block) -> None:
-    commands = [line.removeprefix("$ ").partition("  #")[0] for line in block.text.splitlines() if line[:2] == "$ "]
+    commands = [
+        line.removeprefix("$ ").partition("  #")[0]
+        for line in block.text.replace("\\\n", " ").splitlines()
+        if line[:2] == "$ "
+    ]
     assert commands
     for command in commands:
         words = [word for word in shlex.split(command) if not re.fullmatch(r"[A-Z_]+=.*", word)]
