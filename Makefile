@@ -31,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-stop cluster test test-matrix test-newest chaos compare browser docs lint bench bench-triggerer bench-real-triggerer clean
+.PHONY: help install demo demo-stop cluster test test-matrix test-newest chaos compare browser docs lint bench bench-triggerer bench-real-triggerer coverage mutate dist release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -135,8 +135,6 @@ bench-triggerer: $(BENCH_INSTALLED) ## measure waiting jobs beside the amazon pr
 
 bench-real-triggerer: $(INSTALLED) ## let 1,000 tasks wait in a real triggerer, 45 minutes (ARGS='--tasks 100')
 	@$(BIN)/python -m benchmarks.real_triggerer $(ARGS)
-
-.PHONY: coverage mutate dist release-check
 
 coverage: $(INSTALLED) ## run the suite with lines and branches counted, and hold them to what is wanted
 	@rm -rf build/coverage && mkdir -p build/coverage

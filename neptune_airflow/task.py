@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -164,11 +165,16 @@ class NeptuneMLTask(Recording):
             self.log.info("Try %s is not to go on where try %s had been: it begins anew.", ti.try_number, wait["try"])
             return self.execute(context)
         with self._recording(context, goes_on=True):
-            return self._resume(next_method, next_kwargs, context)
+            return self._resume(next_method, next_kwargs, context, wait)
 
-    def _resume(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+    def _resume(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context, wait: Mapping[str, Any]
+    ) -> Any:
+        """Go on after a deferral.
+
+        :param wait: what the deferral has kept of itself; empty where nothing is known of it.
+        """
         failed = next_method == TRIGGER_FAIL and (next_kwargs or {}).get("error") not in TRIGGER_TIMEOUTS
-        wait = own_xcom(context, _WAIT) or {}
         self._cancels = wait.get("cancel_on_kill", self._cancels)
         if failed and wait:
             crashes = int(wait.get("crashes", 0)) + 1
@@ -300,11 +306,6 @@ class NeptuneMLTask(Recording):
             timeout=timedelta(seconds=max(deadline - now, 0) + BACKSTOP) if deadline else None,
         )
         raise AssertionError("defer() does not return")
-
-    def _deferred_job_id(self, context: Context) -> str | None:
-        """Say which job the last deferral of this try waited for."""
-        wait = own_xcom(context, _WAIT)
-        return wait["job_id"] if wait else None
 
     def _revive(self, event: dict[str, Any]) -> Job:
         """Make of a trigger's event what a wait in this worker would have given or raised."""

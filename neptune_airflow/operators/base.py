@@ -313,13 +313,15 @@ class NeptuneMLJobOperator(Lineage, JobTeller, JobOwner):
         tell_assets(context, self.outlets, job.as_dict(), asset_uri(job))
         return job.as_dict()
 
-    def _resume(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+    def _resume(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context, wait: Mapping[str, Any]
+    ) -> Any:
         """Go on after a deferral; where Airflow itself ended it, the job may have ended as well meanwhile."""
         self._ti = context["ti"]
         try:
-            return super()._resume(next_method, next_kwargs, context)
+            return super()._resume(next_method, next_kwargs, context, wait)
         except TaskDeferralTimeout as error:
-            job_id = self._deferred_job_id(context)
+            job_id = wait.get("job_id")
             self._holding = (job_id,) if job_id else ()
             with self._owning():
                 job = self._ask(job_id) if job_id else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -128,10 +128,12 @@ class NeptuneMLJobSensor(NeptuneMLTask, BaseSensorOperator):
             self._show(job)
             return self._result(job)
 
-    def _resume(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+    def _resume(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context, wait: Mapping[str, Any]
+    ) -> Any:
         """Go on after a deferral; a time-out by which Airflow ended it is the sensor's, on any Airflow."""
         try:
-            return super()._resume(next_method, next_kwargs, context)
+            return super()._resume(next_method, next_kwargs, context, wait)
         except (AirflowSensorTimeout, TaskDeferralTimeout) as error:
             raise (AirflowSkipException if self.soft_fail else AirflowSensorTimeout)(str(error)) from error
 
