@@ -44,6 +44,7 @@ class Phase:
     """What was seen of the triggerer in one part of the run.
 
     :ivar late: seconds by which the timer was late, at each tick.
+    :ivar collected: seconds that Python's garbage collections took in the triggerer, between each two ticks.
     :ivar beats: when a heartbeat was seen, in seconds since the epoch.
     """
 
@@ -54,6 +55,7 @@ class Phase:
     seconds: float = 0.0
     memory: float = 0.0
     late: list[float] = field(default_factory=list)
+    collected: list[float] = field(default_factory=list)
     beats: list[float] = field(default_factory=list)
 
 
@@ -87,8 +89,9 @@ class Watcher:
         phase.cpu = sum(self._runner.cpu_times()[:2]) - cpu
         phase.calls = self._figures[CALLS] - calls
         phase.memory = self._runner.memory_info().rss / 1024**2
-        ticks = (line.split() for line in self._ticks.read_text().splitlines())
-        phase.late = [float(late) for at, late in ticks if phase.began <= float(at) <= phase.began + phase.seconds]
+        ticks = [[float(each) for each in line.split()] for line in self._ticks.read_text().splitlines()]
+        during = [tick for tick in ticks if phase.began <= tick[0] <= phase.began + phase.seconds]
+        _, phase.late, phase.collected = (list(column) for column in zip(*during, strict=True))
 
     def states(self) -> Counter[str]:
         """Count the tasks by state, and note the triggerer's heartbeat."""
@@ -191,14 +194,17 @@ def main() -> None:
     print(f"{machine}, load average {os.getloadavg()[0]:.1f}, {given.tasks} tasks", flush=True)
     with tempfile.TemporaryDirectory(prefix="bench-real-triggerer-") as folder:
         phases, blocked = run(given.tasks, given.steady, given.parallel, Path(folder))
-    columns = "phase | s | calls | triggerer's CPU, % | its MB | timer late at most, ms | median | heartbeats | gap, s"
-    print(f"| {columns} |\n{'|---' * 9}|")
+    columns = (
+        "phase | s | calls | triggerer's CPU, % | its MB | timer late at most, ms | median "
+        "| garbage collected in a second at most, ms | heartbeats | gap, s"
+    )
+    print(f"| {columns} |\n{'|---' * 10}|")
     for phase in phases:
         late = sorted(phase.late)
         print(
             f"| {phase.name} | {phase.seconds:.0f} | {phase.calls:.0f} | {100 * phase.cpu / phase.seconds:.1f} "
             f"| {phase.memory:.0f} | {1000 * late[-1]:.0f} | {1000 * late[len(late) // 2]:.1f} "
-            f"| {len(phase.beats)} | {gap(phase.beats):.1f} |"
+            f"| {1000 * max(phase.collected):.0f} | {len(phase.beats)} | {gap(phase.beats):.1f} |"
         )
     beats = [beat for phase in phases for beat in phase.beats]
     latest = max(late for phase in phases for late in phase.late)

@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 from neptune_airflow.errors import NeptuneMLCredentialsError, NeptuneMLError, NeptuneMLUnavailableError
 from neptune_airflow.hooks.shared_logs import SharedLog, SharedLogs
+from neptune_airflow.hooks.spared import spare
 from neptune_airflow.hooks.threads import Shared
 from neptune_airflow.job_logs import LogError, Request
 from neptune_airflow.jobs import Job, JobKind
@@ -59,6 +60,8 @@ async def polling(kind: JobKind, job_id: str, hook_arguments: Mapping[str, Any])
     if service is None:
         service = services[key] = Service(kind, arguments)
     poll = service.join(kind, job_id, of_request)
+    if service.is_open:  # else what it loads is still to come
+        spare(sum(len(each.polls) for each in services.values()))
     try:
         yield poll
     finally:
@@ -86,6 +89,11 @@ class Service:
         self._away: NeptuneMLUnavailableError | None = None
         self._misses = 0
         self._rests_from = self._rests_until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has asked by it."""
+        return self._hook is not None
 
     def join(self, kind: JobKind, job_id: str, of_request: dict[str, Any]) -> Poll:
         """Give the one poll of a job."""
