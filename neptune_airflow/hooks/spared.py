@@ -1,8 +1,8 @@
 """What Python's garbage collections are spared in a triggerer, so that they stop it for a moment and not for longer.
 
-A full collection goes through every object of the process, while no trigger runs: 0.4 s in a triggerer, nearly all of it
-for modules and classes that are never garbage. Python begins one when the objects have grown by a quarter, so it comes
-just when many jobs do.
+A full collection goes through every object of the process, while no trigger runs: 0.4 s in a triggerer, nearly all of
+it for modules and classes that are never garbage. Python begins one when the objects have grown by a quarter, so it
+comes just when many jobs do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _spared = -STEP
 
 
 def spare(waits: int) -> None:
-    """Take what lives out of all later collections: at the first wait, and at every further `STEP` that there never were.
+    """Take what lives out of all later collections: at the first wait, and when there are `STEP` more than ever.
 
     What is spared is freed as ever when nothing refers to it any more; only what lies in a cycle that is already
     garbage at such a moment stays. So it happens a few times, and no more often the longer a triggerer runs.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TypeVar
 
 import polars as pl
 
@@ -21,6 +21,8 @@ from neptune_airflow.dataset.csvtext import Lines, read_header, record_end
 from neptune_airflow.dataset.tables import PIECE, Form, Readable
 from neptune_airflow.local.processing.growth import Prefix, Watched
 from neptune_airflow.store import Store, join
+
+T = TypeVar("T")
 
 #: Threads that take digests.
 HASHERS = 2
@@ -128,6 +130,9 @@ class Reading:
         """Give the rows, in order, as tables of the named columns, as `CsvFile.tables` does."""
         wanted = {name: self._header.position(name) for name in dict.fromkeys(columns)}
         wanted |= {name: place for name in optional if (place := self._header.find(name)) is not None}
+        return ahead(self._tables(wanted))
+
+    def _tables(self, wanted: dict[str, int]) -> Iterator[pl.DataFrame]:
         form = Form(self._header, Lines(self.file.part))
         pieces = form.pieces(self._source, self._first, self._rest, PIECE)
         rest = b""
@@ -165,6 +170,15 @@ class _Raw(io.RawIOBase):
         data = self._source.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Give what an iterator gives, and let a thread make the next item while this one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 def _ends_with_a_line(rest: bytes) -> bool:
