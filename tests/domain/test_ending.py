@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from chaos.versions import alias_events
 from neptune_airflow import task
-from neptune_airflow.compat import Asset, TaskDeferralTimeout
+from neptune_airflow.compat import Asset, AssetAlias, TaskDeferralTimeout
 from neptune_airflow.errors import (
     NeptuneMLError,
     NeptuneMLJobFailedError,
+    NeptuneMLKilledError,
     NeptuneMLParameterError,
     NeptuneMLTimeoutError,
 )
@@ -83,6 +85,28 @@ def test_a_trigger_that_has_seen_the_end_ends_the_task_and_tells_its_assets(proc
     assert run.resume("execute_complete", event={"job": job}) == job
     assert run.events[made].extra == job
     assert hook.verbs("describe", "start") == []
+
+
+def test_what_a_job_has_written_is_an_asset_of_an_alias(process: Any, hook: Hook) -> None:
+    alias = AssetAlias("made")
+    run = process(outlets=[alias])
+    job = run.execute()
+    assert alias_events(run.events[alias]) == [(OUT, job)]
+
+
+def test_a_task_that_is_resumed_and_ended_asks_airflow_about_itself(
+    process: Any, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = process(deferrable=True)
+    hook.new = ["Pending"]
+    run.deferred()
+    asked: list[Any] = []
+    monkeypatch.setattr("neptune_airflow.operators.owner.task_state", lambda ti: asked.append(ti) or "failed")
+    monkeypatch.setattr(task.NeptuneMLTask, "_revive", lambda self, event: self.on_kill() or self._check_killed())
+    with pytest.raises(NeptuneMLKilledError):
+        run.resume("execute_complete", event={"job": {"kind": "data_processing", "id": "7"}})
+    assert asked == [run.ti]
+    assert hook.verbs("describe", "start") == [("cancel", "7")]
 
 
 @pytest.mark.parametrize(
