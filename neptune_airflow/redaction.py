@@ -16,13 +16,17 @@ LONGEST = 4_000
 
 _HIDDEN = "***"
 # Each hides what follows its group; names as SigV4, S3's older signatures, STS and their SDKs write them. Compiled when
-# first needed: that takes as long as half of all else that a DAG file imports here.
+# first needed: that takes as long as half of all else that a DAG file imports here. Before it stand words of
+# which a text with such a secret has one: most have none, and are not searched.
 _SECRETS = (
-    r"(://)[^/?#\s\"'<>]*(?=@)",
-    r"((?:X-Amz-(?:Signature|Security-Token|Credential)|AWSAccessKeyId|aws_?secret_?access_?key|SecretAccessKey"
-    r"|aws_?session_?token|SessionToken|(?<![a-z])Signature|(?<![a-z])Credential)"
-    r"[\"']?\s?(?:=|:|%3D)\s?[\"']?)[^\s\"'&,;<>()]+",
-    r"(Authorization[\"']?\s?[=:]\s?[\"']?(?:Basic|Bearer)\s+)[^\s\"'&,;<>()]+",
+    (("@",), r"(://)[^/?#\s\"'<>]*(?=@)"),
+    (
+        ("signature", "credential", "token", "key"),
+        r"((?:X-Amz-(?:Signature|Security-Token|Credential)|AWSAccessKeyId|aws_?secret_?access_?key|SecretAccessKey"
+        r"|aws_?session_?token|SessionToken|(?<![a-z])Signature|(?<![a-z])Credential)"
+        r"[\"']?\s?(?:=|:|%3D)\s?[\"']?)[^\s\"'&,;<>()]+",
+    ),
+    (("authorization",), r"(Authorization[\"']?\s?[=:]\s?[\"']?(?:Basic|Bearer)\s+)[^\s\"'&,;<>()]+"),
 )
 
 
@@ -33,8 +37,10 @@ def redact(text: str, longest: int = LONGEST) -> str:
     :param longest: characters to keep at the most.
     """
     shown = text[: 2 * longest]  # with what may tell at the cut that it is secret, and not all of four megabytes
-    for secret in _SECRETS:
-        shown = re.sub(secret, rf"\g<1>{_HIDDEN}", shown, flags=re.IGNORECASE)
+    folded = shown.casefold()
+    for marks, secret in _SECRETS:
+        if any(mark in folded for mark in marks):
+            shown = re.sub(secret, rf"\g<1>{_HIDDEN}", shown, flags=re.IGNORECASE)
     return shown if len(shown) <= longest else f"{shown[:longest]}… ({len(text) - longest} characters more)"
 
 
