@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from neptune_airflow.dataset import Fault
 from neptune_airflow.local.processing import csvfile
-from neptune_airflow.local.processing.csvfile import CsvFile
+from neptune_airflow.local.processing.csvfile import CsvFile, ahead
 from neptune_airflow.local.processing.ids import UNKNOWN, IdIndex
 from neptune_airflow.store import Store
 
@@ -93,3 +95,35 @@ def test_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_second_of_two_equal_ids_is_named() -> None:
     with pytest.raises(ValueError, match=r"^3$"):
         IdIndex(pl.Series(["a", "b", "c", "b", "a"]))
+
+
+def test_the_next_item_is_made_while_this_one_is_worked_on_and_no_further_one() -> None:
+    made: list[int] = []
+    second = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in (1, 2, 3, 4):
+            made.append(number)
+            if number == 2:
+                second.set()
+            if number == 4:
+                raise ValueError("four")
+            yield number
+
+    got = []
+    with pytest.raises(ValueError, match="four"):
+        for number in ahead(items()):
+            assert second.wait(30)
+            assert made[-1] <= number + 1
+            got.append(number)
+    assert got == [1, 2, 3]
+    assert list(ahead(iter([]))) == []
+
+
+def test_who_stops_before_the_end_leaves_no_thread() -> None:
+    before = threading.active_count()
+    numbers = ahead(iter(range(1, 100)))
+    assert next(numbers) == 1
+    assert threading.active_count() == before + 1
+    numbers.close()
+    assert threading.active_count() == before
