@@ -41,7 +41,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     display = make_display(console)
     with Stack(arguments.home, arguments.dags, display.say) as stack:
         code = _play(stack, arguments.dag, console, display)
-        _leave(stack, arguments.keep, console)
+        if arguments.keep:
+            _leave(stack, arguments.dag, console)
     return code
 
 
@@ -50,7 +51,8 @@ def _cluster(arguments: argparse.Namespace, console: Console) -> int:
     with Cluster(default_home(), arguments.dags, display.say) as cluster:
         code = _play(cluster, arguments.dag, console, display)
         report.show_workers(console, cluster.workers())
-        _leave(cluster, arguments.keep, console)
+        if arguments.keep:
+            _leave(cluster, arguments.dag, console)
     return code
 
 
@@ -60,10 +62,11 @@ def _play(stack: Stack, dag_id: str, console: Console, display: Display) -> int:
     return demonstrate(run, console, display)
 
 
-def _leave(stack: Stack, keep: bool, console: Console) -> None:
-    if keep:
-        stack.keep()
-        _tell_how_to_use(console, stack)
+def _leave(stack: Stack, dag_id: str, console: Console) -> None:
+    stack.api.pause(dag_id)  # or a run by its schedule would follow at once
+    stack.follow_schedules()
+    stack.keep()
+    _tell_how_to_use(console, stack)
 
 
 def demonstrate(run: Run, console: Console, display: Display) -> int:

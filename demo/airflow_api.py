@@ -54,6 +54,10 @@ class AirflowAPI:
         """Let a DAG's runs begin."""
         self._call("PATCH", f"/dags/{dag_id}", {"is_paused": False}).raise_for_status()
 
+    def pause(self, dag_id: str) -> None:
+        """Let no more of a DAG's runs begin."""
+        self._call("PATCH", f"/dags/{dag_id}", {"is_paused": True}).raise_for_status()
+
     def trigger(self, dag_id: str, conf: dict[str, Any], logical_date: str | None = None) -> str:
         """Start a run of a DAG.
 

@@ -52,6 +52,8 @@ class Cluster(Stack):
     :raises DemoError: when a Debian package is missing.
     """
 
+    scheduler = "airflow-scheduler"
+
     def __init__(self, home: Path, dags: Path, tell: Callable[[str], None] = print) -> None:
         check_packages()
         self._ports: defaultdict[str, str] = defaultdict(lambda: str(free_port()))
@@ -163,9 +165,8 @@ class Cluster(Stack):
         return (
             self._environment
             | container.environment
+            | self._schedules()
             | {
-                # As for a demo: no weekly run gets in the way.
-                "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
                 "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
                 "HOSTNAME": container.name,
                 "AIRFLOW__CORE__HOSTNAME_CALLABLE": "demo.compose.hostname",

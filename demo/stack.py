@@ -44,12 +44,14 @@ class Stack:
     :param home: the throwaway folder: Airflow's database, the logs, the login.
     :param dags: the folder of DAG files.
     :param tell: takes a line about each step of the start.
-    :param scheduled: whether DAGs also run by their schedules, once they are unpaused.
     :param parts: the commands of Airflow that run, by the name of each.
     :param settings: environment variables for every part, stronger than the stack's own.
     :param service: further options of ``neptune-ml-local serve``.
     :param port: of Airflow's API server; None takes a free one.
     """
+
+    #: The part that begins runs.
+    scheduler = "scheduler"
 
     def __init__(
         self,
@@ -57,7 +59,6 @@ class Stack:
         dags: Path,
         tell: Callable[[str], None] = print,
         *,
-        scheduled: bool = False,
         parts: Mapping[str, Sequence[str]] = AIRFLOW_PARTS,
         settings: Mapping[str, str] | None = None,
         service: Sequence[str] = (),
@@ -69,7 +70,7 @@ class Stack:
         self.ui = f"http://{HOST}:{port or free_port()}"
         self.service = ""
         self._kept = False
-        self._scheduled = scheduled
+        self._scheduled = False
         self.api = AirflowAPI(self.ui, USER, self.password)
         self._tell = tell
         self._commands = dict(parts)
@@ -97,6 +98,12 @@ class Stack:
     def keep(self) -> None:
         """Let the stack run on when its body ends without an error; `demo.processes.stop` ends it."""
         self._kept = True
+
+    def follow_schedules(self) -> None:
+        """From now on let DAGs run by their schedules and assets too, once they are unpaused."""
+        self._scheduled = True
+        self.end(self.scheduler)
+        self.restart(self.scheduler)
 
     def start(self) -> None:
         """Start everything and return when the API answers.
@@ -133,7 +140,7 @@ class Stack:
 
     def restart(self, name: str) -> Part:
         """Start one of Airflow's parts, anew if it was there before and is gone."""
-        return self.launch(name, ["airflow", *self._commands[name]])
+        return self.launch(name, ["airflow", *self._commands[name]], self._schedules() | self._environment)
 
     def part(self, name: str) -> Part:
         """Give a part by its name."""
@@ -211,6 +218,10 @@ class Stack:
             "AIRFLOW_HOME": str(self.home),
         }
 
+    def _schedules(self) -> dict[str, str]:
+        """Keep weekly runs out of a demo's way, and all that assets would start, until `follow_schedules`."""
+        return {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self._scheduled)}
+
     def _surroundings(self) -> dict[str, str]:
         return self._machine() | {
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
@@ -218,9 +229,8 @@ class Stack:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.ui}/execution/",
-            # A failed try is not tried again after the usual five minutes, and no weekly run gets in the way of a demo.
+            # A failed try is not tried again after the usual five minutes.
             "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "3",
-            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self._scheduled),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / LOGIN_FILE),
             "AIRFLOW__API__HOST": HOST,

@@ -128,14 +128,15 @@ def test_a_model_is_deployed_once_it_is_approved_and_kept_while_none_is_better(s
 
 @pytest.fixture
 def scheduled(tmp_path: Path) -> Iterator[Stack]:
-    """An Airflow of its own whose scheduler begins runs by itself."""
+    """An Airflow of its own whose scheduler begins runs by itself, as what ``make demo KEEP=1`` leaves running does."""
     dags = tmp_path / "dags"
     dags.mkdir()
     copy_dags(dags)
     # A run that nobody triggers is not told to look at its jobs every second.
     settings = dags / "neptune_ml_settings.py"
     settings.write_text(settings.read_text().replace("Param(30, ", "Param(1, "))
-    with Stack(tmp_path / "home", dags, scheduled=True) as started:
+    with Stack(tmp_path / "home", dags) as started:
+        started.follow_schedules()
         yield started
     assert running(tmp_path / "home") == []
 
