@@ -10,7 +10,6 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -18,7 +17,8 @@ from neptune_airflow.local.server import LocalNeptune
 from tests.docs.pages import DOCS, PAGES, PROJECT, Block, blocks, every, name
 from tests.provider.airflow_home import environment_of, marked, run_python
 
-TARGET = {"node": "customer", "property": "segment", "type": "classification"}
+#: Makes the export and the jobs that the other pages name.
+BEFOREHAND = DOCS / "how-to" / "index.md"
 
 
 @pytest.fixture(scope="module")
@@ -29,45 +29,16 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def cluster(service: LocalNeptune) -> Iterator[LocalNeptune]:
-    """The service with what the examples take for granted: a bucket, an export, and jobs that have been."""
+def cluster(service: LocalNeptune, airflow: dict[str, str]) -> Iterator[LocalNeptune]:
+    """The service with what the examples take for granted: a bucket, and what the page BEFOREHAND makes."""
     service.client("s3").create_bucket(Bucket="my-ml")
-    neptune = service.client("neptunedata")
-    export = {
-        "command": "export-pg",
-        "outputS3Path": "s3://my-ml/export/1",
-        "createExportSubdirectory": False,
-        "additionalParams": {"neptune_ml": {"targets": [TARGET]}},
-    }
-    service.wait_for("export", _post(f"{service.endpoint_url}/v1/neptune-export", export)["jobId"], timeout=60)
-    neptune.start_ml_data_processing_job(
-        id="processed-1", inputDataS3Location="s3://my-ml/export/1", processedDataS3Location="s3://my-ml/processed"
-    )
-    service.wait_for("dataprocessing", "processed-1", timeout=60)
-    neptune.start_ml_model_training_job(
-        id="trained-1", dataProcessingJobId="processed-1", trainModelS3Location="s3://my-ml/models"
-    )
-    service.wait_for("modeltraining", "trained-1", timeout=120)
-    neptune.start_ml_model_transform_job(
-        id="transformed-1",
-        dataProcessingJobId="processed-1",
-        mlModelTrainingJobId="trained-1",
-        modelTransformOutputS3Location="s3://my-ml/transformed",
-    )
-    service.wait_for("modeltransform", "transformed-1", timeout=60)
-    neptune.create_ml_endpoint(id="served-1", mlModelTrainingJobId="trained-1")
-    service.wait_for("endpoints", "served-1", timeout=60)
+    assert failures(BEFOREHAND, airflow, service) == []
     yield service
-    neptune.delete_ml_endpoint(id="served-1")
+    service.client("neptunedata").delete_ml_endpoint(id="served-1")
 
 
-def _post(url: str, body: dict[str, object]) -> dict[str, str]:
-    with urlopen(Request(url, json.dumps(body).encode(), {"content-type": "application/json"}), timeout=30) as answer:
-        return dict(json.load(answer))
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name)
-def test_python(page: Path, airflow: dict[str, str], cluster: LocalNeptune) -> None:
+def failures(page: Path, airflow: dict[str, str], cluster: LocalNeptune) -> list[str]:
+    """Run a page's DAGs, and give those that did not succeed."""
     extra = {"endpoint_url": cluster.endpoint_url, "region_name": "us-east-1"}
     connection = {"conn_type": "aws", "login": "any", "password": "any", "extra": extra}
     environment = {**airflow, **cluster.environment, "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)}
@@ -75,8 +46,13 @@ def test_python(page: Path, airflow: dict[str, str], cluster: LocalNeptune) -> N
     file.parent.mkdir(exist_ok=True)
     runner = str(Path(__file__).with_name("run_page.py"))
     ran = marked(run_python(environment, runner, str(page), str(file)).splitlines(), "RAN")
-    assert [line for line in ran if line.split()[1] != "success"] == []
     assert len(ran) >= sum(each.text.count("with DAG(") for each in blocks(page, "python") if not each.idle)
+    return [line for line in ran if line.split()[1] != "success"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page != BEFOREHAND], ids=name)
+def test_python(page: Path, airflow: dict[str, str], cluster: LocalNeptune) -> None:
+    assert failures(page, airflow, cluster) == []
 
 
 @pytest.mark.parametrize("block", every("json"), ids=str)
@@ -129,7 +105,7 @@ def _script(program: str, *command: str) -> Callable[[list[str]], None]:
 
 
 def _any(words: list[str]) -> None:
-    """Of others: Airflow, Docker, uv, coverage, and the shell."""
+    """Of others: Airflow, Docker, Python, uv, coverage, and the shell."""
 
 
 BIN = Path(sys.executable).parent
@@ -138,11 +114,12 @@ KNOWN: dict[str, Callable[[list[str]], None]] = {
     "pip": _pip,
     "neptune-ml-check": _script(f"{BIN}/neptune-ml-check"),
     "neptune-ml-local": _script(f"{BIN}/neptune-ml-local", "serve"),
-    "python": lambda words: _script(f"{sys.executable} -m {words[1]}")(words[2:]),
     "airflow": _any,
     "docker": _any,
     "echo": _any,
-    "uv": _any,
+    ".": _any,
+    "python3": _any,
+    ".venv/bin/uv": _any,
     ".venv/bin/coverage": _any,
     "export": _any,
 }
