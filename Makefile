@@ -105,7 +105,7 @@ $(BENCH_INSTALLED): $(INSTALLED) constraints/bench.txt
 		--editable '.[local]' --group dev 'apache-airflow-providers-amazon[aiobotocore]'
 	@touch $@
 
-compare: $(BENCH_INSTALLED) ## play the same faults to the amazon provider's jobs and to ours, about 15 minutes (ARGS='--runs 1')
+compare: $(BENCH_INSTALLED) ## play the same faults to the amazon provider's jobs and to ours, about 25 minutes (ARGS='--runs 1')
 	@$(BENCH_VENV)/bin/python -m chaos.beside $(ARGS)
 
 browser: $(WITH)browser ## look at the page in Airflow's UI with Debian's Chromium (ARGS='--images docs/images')
