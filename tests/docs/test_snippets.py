@@ -117,6 +117,7 @@ KNOWN: dict[str, Callable[[list[str]], None]] = {
     "airflow": _any,
     "docker": _any,
     "echo": _any,
+    "rm": _any,
     ".": _any,
     "python3": _any,
     ".venv/bin/uv": _any,
