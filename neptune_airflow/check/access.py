@@ -35,6 +35,11 @@ ACTIONS = {
     "HeadBucket": "s3:ListBucket",
     "GetMLDataProcessingJob": "neptune-db:GetMLDataProcessingJobStatus",
 }
+#: What to do where boto3 lacks something before it has asked anybody, by the name of its exception.
+LACKING = {
+    "NoRegionError": "Name it by --region, AWS_DEFAULT_REGION or a profile, or give the cluster's endpoint.",
+    "NoCredentialsError": "Give some by AWS_PROFILE, or in another way of boto3's.",
+}
 #: Seconds to connect and to answer, and how often: a cluster is often out of reach from here.
 PATIENCE = {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 2}}
 
@@ -196,7 +201,7 @@ def _line(subject: str, look: _Look, account: _Account) -> Access:
         because = f"{action} {'was refused' if denied else 'failed'} ({': '.join(_said(error))})"
         verdict = _Verdict(Outcome.UNKNOWN, because, f"Use credentials that may {action}." if denied else "")
     except (BotoCoreError, ValueError) as error:  # the latter for an address that is none
-        verdict = _Verdict(Outcome.UNKNOWN, str(error).rstrip("."))
+        verdict = _Verdict(Outcome.UNKNOWN, str(error).rstrip("."), LACKING.get(type(error).__name__, ""))
     return Access(subject, verdict.outcome, redact(verdict.because), verdict.fix)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -242,6 +243,14 @@ def test_no_credentials_at_all(account: Account, check: Check, monkeypatch: pyte
     lines = check(account.cluster(), boto3.Session(region_name=REGION), location=account.bucket())
     assert set(bad(lines).values()) == {UNKNOWN}
     assert lines["the cluster"].because == "Unable to locate credentials"
+    assert "AWS_PROFILE" in lines["the cluster"].fix
+
+
+def test_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    line = check_access("graph", session=boto3.Session("key", "secret"))[0]
+    assert line.outcome is Outcome.UNKNOWN
+    assert "--region" in line.fix
 
 
 def test_a_service_that_does_not_answer(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
