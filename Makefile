@@ -8,6 +8,7 @@ SCHEDULES ?= 10000
 AIRFLOW ?= 3.3
 TAG ?=
 
+# Another Python's lie beside, if make is told so: make test-matrix PYTHON=python3.12 VENV=.venv-3.12
 VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-3.3.txt
@@ -15,12 +16,12 @@ INSTALLED := $(VENV)/.installed
 # With a group of pyproject.toml that only some targets need.
 WITH := $(VENV)/.installed-
 # Another environment: the amazon provider's triggers want aiobotocore, which wants an older botocore.
-BENCH_VENV := .venv-bench
+BENCH_VENV := $(VENV)-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
 # The older versions of Airflow, each in an environment of its own with what its users had at the time.
 OLDER := 2.11 3.0
 # Of the tests, those of what runs in Airflow; of the simulated schedules, a few.
-MATRIX_TESTS := tests/provider tests/security tests/local/test_errors_contract.py
+MATRIX_TESTS := tests/domain tests/provider tests/security tests/local/test_errors_contract.py
 MATRIX_SCHEDULES := 200
 INTO = $(BIN)/uv --system-certs pip install --quiet --compile-bytecode --build-constraint $(CONSTRAINTS) --python
 # Those about the triggerer have targets of their own.
@@ -153,7 +154,7 @@ dist: $(INSTALLED) ## build the wheel and the sdist into dist
 	@$(BIN)/uv build --quiet --python $(BIN)/python --no-build-isolation
 
 # A wheel that is installed with the pinned versions of one Airflow, and nothing else.
-RELEASE_VENV = .venv-release-$(AIRFLOW)
+RELEASE_VENV := $(VENV)-release-$(AIRFLOW)
 INTO_RELEASE = $(INTO) $(RELEASE_VENV)/bin/python --constraint constraints/airflow-$(AIRFLOW).txt
 
 release-check: dist ## build, look at it, install it into a clean Airflow and use it there (AIRFLOW=3.0, another of constraints/; TAG=v0.1.0)
