@@ -13,14 +13,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from types import TracebackType
 from typing import Self
 
 from release.files import NAME, PROJECT, version
 
 #: Milliseconds of CPU that a DAG file may take to import every operator and sensor, beyond Airflow's own.
-IMPORT_MS = 60.0
+IMPORT_MS = 10.0
 IMPORT_RUNS = 5
 MODULES = (
     "operators.neptune_ml",
@@ -28,11 +27,11 @@ MODULES = (
     "operators.neptune_export",
     "operators.neptune_ml_check",
     "sensors.neptune_ml",
-    "pipeline",
 )
 IMPORTING = f"""
-import time
-from neptune_airflow.compat import DAG, BaseOperator, BaseSensorOperator, TaskGroup
+import gc, time
+from neptune_airflow.compat import DAG, BaseOperator, BaseSensorOperator
+gc.collect()  # or a full one, which takes longer than the imports, may fall among them
 begin = time.process_time()
 import {", ".join(f"neptune_airflow.{name}" for name in MODULES)}
 print(1000 * (time.process_time() - begin))
@@ -107,7 +106,8 @@ def comes_from_the_wheel(installed: Installed) -> str:
 
 def airflow_lists_it(installed: Installed) -> str:
     """``airflow providers list`` has it."""
-    listed = json.loads(installed.run("airflow", "providers", "list", "--output", "json"))
+    told = installed.run("airflow", "providers", "list", "--output", "json").splitlines()
+    listed = json.loads(told[-1])  # Airflow 3.0 logs before it
     versions = {each["package_name"]: each["version"] for each in listed}
     if versions.get(NAME) != version():
         raise ReleaseError(f"airflow providers list has {NAME} {versions.get(NAME)}")
@@ -126,7 +126,8 @@ def entry_points_load(installed: Installed) -> str:
 
 def imports_fast(installed: Installed) -> str:
     """A DAG file that imports all operators and sensors pays little for them."""
-    taken = median(float(installed.python(IMPORTING)) for _ in range(IMPORT_RUNS))
+    # What others do on the machine only adds to it.
+    taken = min(float(installed.python(IMPORTING)) for _ in range(IMPORT_RUNS))
     if taken > IMPORT_MS:
         raise ReleaseError(f"the operators take {taken:.0f} ms to import, and may take {IMPORT_MS:.0f}")
     return f"all operators and sensors: {taken:.0f} ms to import, beyond Airflow's own"

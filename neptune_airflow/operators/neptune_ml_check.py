@@ -15,7 +15,6 @@ from neptune_airflow.jobs import DATA_PROCESSING as DATA_PROCESSING_JOB
 from neptune_airflow.links import CHECK_LINKS, S3InputLink, S3Page
 from neptune_airflow.parameters import DATA_PROCESSING, build_request, check_value, is_templated
 from neptune_airflow.recording import Recording
-from neptune_airflow.reports import of_check
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -119,6 +118,7 @@ class NeptuneMLCheckExportOperator(Recording):
 
     def _check(self, context: Context) -> dict[str, Any]:
         from neptune_airflow.check import Unreadable
+        from neptune_airflow.reports import of_check
 
         request = build_request(_PARAMETERS, {each.name: getattr(self, each.name) for each in _PARAMETERS}, self.where)
         location = request["inputDataS3Location"]

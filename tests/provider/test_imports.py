@@ -12,6 +12,7 @@ OPERATORS = (
     "neptune_airflow.operators.neptune_ml",
     "neptune_airflow.operators.neptune_ml_endpoint",
     "neptune_airflow.operators.neptune_export",
+    "neptune_airflow.operators.neptune_ml_check",
     "neptune_airflow.sensors.neptune_ml",
     "neptune_airflow.pipeline",
 )
