@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 from rich.console import Console
 
 from demo import report
+from demo.airflow_2 import Airflow2
 from demo.cluster import Cluster, default_home
 from demo.follow import Run
 from demo.processes import DemoError, interrupted_by_signals, running, stop
@@ -39,7 +41,8 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     display = make_display(console)
-    with Stack(arguments.home, arguments.dags, display.say) as stack:
+    kind = Airflow2 if version("apache-airflow").startswith("2.") else Stack
+    with kind(arguments.home, arguments.dags, display.say) as stack:
         code = _play(stack, arguments.dag, console, display)
         if arguments.keep:
             _leave(stack, arguments.dag, console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -18,6 +19,10 @@ class AirflowAPI:
     :param password: that user's password.
     """
 
+    root = "/api/v2"
+    #: What a change has beside, where it is only tried otherwise.
+    earnest: Mapping[str, bool] = {}
+
     def __init__(self, address: str, user: str, password: str) -> None:
         self._login = {"username": user, "password": password}
         self._client = httpx.Client(base_url=address, timeout=PATIENCE, trust_env=False)
@@ -29,7 +34,7 @@ class AirflowAPI:
     def healthy(self) -> bool:
         """Tell whether the API answers and has seen a heartbeat of every other part."""
         try:
-            parts = self._client.get("/api/v2/monitor/health").raise_for_status().json()
+            parts = self._client.get(f"{self.root}/monitor/health").raise_for_status().json()
         except httpx.HTTPError:
             return False
         return all(part["status"] == "healthy" for part in parts.values() if part)
@@ -87,7 +92,7 @@ class AirflowAPI:
         """
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
         path += f"/{map_index}" if map_index >= 0 else ""
-        self._call("PATCH", path, {"new_state": state}).raise_for_status()
+        self._call("PATCH", path, {"new_state": state, **self.earnest}).raise_for_status()
 
     def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Let a task run anew, with all of its mapped instances, as a person does."""
@@ -97,7 +102,7 @@ class AirflowAPI:
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """Give what a task returned; None when it returned nothing."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
-        answer = self._call("GET", path)
+        answer = self._call("GET", path, query={"stringify": "false"})
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         return answer.raise_for_status().json()["value"]
@@ -114,12 +119,12 @@ class AirflowAPI:
         return answer
 
     def _call(self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None) -> httpx.Response:
-        answer = self._client.request(method, f"/api/v2{path}", json=body, params=query)
+        answer = self._client.request(method, f"{self.root}{path}", json=body, params=query)
         if answer.status_code != httpx.codes.UNAUTHORIZED:
             return answer
         token = self._client.post("/auth/token", json=self._login).raise_for_status().json()["access_token"]
         self._client.headers["Authorization"] = f"Bearer {token}"
-        return self._client.request(method, f"/api/v2{path}", json=body, params=query)
+        return self._client.request(method, f"{self.root}{path}", json=body, params=query)
 
 
 def _line(entry: dict[str, Any]) -> str:

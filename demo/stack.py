@@ -119,6 +119,7 @@ class Stack:
         migration = Part.start("database", ["airflow", "db", "migrate"], self.home, self._environment)
         self.service = self.wait_for(lambda: _address(service.log), "the local Neptune ML service")
         migration.finish(START_SECONDS)
+        self.users()
         self._environment.setdefault("AIRFLOW_CONN_AWS_DEFAULT", connection(self.service))
         self._tell(f"the service answers at {self.service}; starting Airflow: {', '.join(self._commands)}")
         for name in self._commands:
@@ -129,6 +130,9 @@ class Stack:
     def backends(self) -> dict[str, str]:
         """Start what Airflow needs beside itself, and give the settings that name it: for SQLite, nothing."""
         return {}
+
+    def users(self) -> None:
+        """Make the users who may log in, where a setting is not enough."""
 
     def launch(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Part:
         """Start a program as a part of the stack; its output goes to ``<name>.log``.
