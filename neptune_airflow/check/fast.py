@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from neptune_airflow.check.columns import KEPT, LARGEST_FLOAT32, LONG_TEXT, MOST_COUNTED, Hit, Need, Seen
 from neptune_airflow.dataset.csvtext import LONGEST_RECORD, Header, Lines, any_records
-from neptune_airflow.dataset.tables import PIECE, Form, parse_dates, parse_numbers
+from neptune_airflow.dataset.tables import PIECE, Form, ahead, parse_dates, parse_numbers
 from neptune_airflow.dataset.values import BOOLEANS
 from neptune_airflow.store import Store
 
@@ -80,8 +80,9 @@ class WholeFile:
         form, size = self._form, self.header.size
         self._count, self._marks = 0, []
         with self.store.open(self.location) as source:
-            for piece in form.pieces(source, size, source.read(PIECE)[size:]):
-                found = Rows(self._count, form.table(piece, positions))
+            pieces = form.pieces(source, size, source.read(PIECE)[size:])
+            for piece, table in ahead((piece, form.table(piece, positions)) for piece in pieces):
+                found = Rows(self._count, table)
                 self._marks.append((self._count, piece.start))
                 self._count += found.count
                 yield found

@@ -6,15 +6,18 @@ Imported only where everything is read: it needs polars, from the extras ``check
 from __future__ import annotations
 
 import io
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import polars as pl
 
 from neptune_airflow.dataset.csvtext import LONGEST_RECORD, Header, Lines, record_end, records, unmatched
 from neptune_airflow.dataset.findings import Fault
+
+T = TypeVar("T")
 
 #: Bytes of a piece; measured best between 8 and 64 MiB in time, and the smaller the less memory.
 PIECE = 16 << 20
@@ -146,6 +149,15 @@ class Form:
         except Fault as wrong:
             return wrong
         return None
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Give what an iterator gives, and let a thread make the next item while this one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 def parse_numbers(texts: pl.Series) -> pl.Series:

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neptune_airflow.dataset import Fault
+from neptune_airflow.dataset.tables import ahead
 from neptune_airflow.local.processing import csvfile
-from neptune_airflow.local.processing.csvfile import CsvFile, ahead
+from neptune_airflow.local.processing.csvfile import CsvFile
 from neptune_airflow.local.processing.ids import UNKNOWN, IdIndex
 from neptune_airflow.store import Store
 

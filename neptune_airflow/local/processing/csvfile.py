@@ -12,17 +12,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TypeVar
+from typing import IO
 
 import polars as pl
 
 from neptune_airflow.dataset import Place, fault
 from neptune_airflow.dataset.csvtext import Lines, read_header, record_end
-from neptune_airflow.dataset.tables import PIECE, Form, Readable
+from neptune_airflow.dataset.tables import PIECE, Form, Readable, ahead
 from neptune_airflow.local.processing.growth import Prefix, Watched
 from neptune_airflow.store import Store, join
-
-T = TypeVar("T")
 
 #: Threads that take digests.
 HASHERS = 2
@@ -170,15 +168,6 @@ class _Raw(io.RawIOBase):
         data = self._source.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
-
-
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """Give what an iterator gives, and let a thread make the next item while this one is worked on."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
 
 
 def _ends_with_a_line(rest: bytes) -> bool:
