@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from neptune_airflow.errors import NeptuneMLCredentialsError, NeptuneMLError, NeptuneMLUnavailableError
 from neptune_airflow.hooks.shared_logs import SharedLog, SharedLogs
-from neptune_airflow.hooks.spared import spare
+from neptune_airflow.hooks.spared import grown, shrunk
 from neptune_airflow.hooks.threads import Shared
 from neptune_airflow.job_logs import LogError, Request
 from neptune_airflow.jobs import Job, JobKind
@@ -60,8 +60,6 @@ async def polling(kind: JobKind, job_id: str, hook_arguments: Mapping[str, Any])
     if service is None:
         service = services[key] = Service(kind, arguments)
     poll = service.join(kind, job_id, of_request)
-    if service.is_open:  # else what it loads is still to come
-        spare(sum(len(each.polls) for each in services.values()))
     try:
         yield poll
     finally:
@@ -90,17 +88,13 @@ class Service:
         self._misses = 0
         self._rests_from = self._rests_until = 0.0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody has asked by it."""
-        return self._hook is not None
-
     def join(self, kind: JobKind, job_id: str, of_request: dict[str, Any]) -> Poll:
         """Give the one poll of a job."""
         key = (kind.name, job_id, json.dumps(of_request, sort_keys=True))
         poll = self.polls.get(key)
         if poll is None:
             poll = self.polls[key] = Poll(self, kind, job_id, of_request, key)
+            grown(loaded=self._hook is not None)
         poll.users += 1
         return poll
 
@@ -109,6 +103,7 @@ class Service:
         poll.users -= 1
         if not poll.users:
             del self.polls[poll.key]
+            shrunk(2 if poll.answered else 1)
 
     async def close(self) -> None:
         """Close the session."""
@@ -201,6 +196,7 @@ class Poll:
         self.key = key
         self.users = 0
         self.missed = False
+        self.answered = False
         self.log = SharedLog(service.logs)
         self._service = service
         self._of_request = of_request
@@ -240,6 +236,9 @@ class Poll:
             job = hook.read(self.kind, self.job_id, answer)
         except NeptuneMLError as error:
             return error
+        if not self.answered:
+            self.answered = True
+            grown(loaded=True)
         if answer.status_code == 200 and len(answer.content) <= LONGEST_KEPT:
             self._read = (answer.content, job)
         return job

@@ -5,13 +5,12 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from neptune_airflow.hooks import spared
-from neptune_airflow.hooks.spared import STEP, spare
+from neptune_airflow.hooks.spared import STEP, grown, shrunk
 from neptune_airflow.triggers.neptune_ml import NeptuneMLJobTrigger
 from tests.provider.triggerer import Cluster, run, service, until, waiting
 
@@ -19,21 +18,30 @@ from tests.provider.triggerer import Cluster, run, service, until, waiting
 @pytest.fixture(autouse=True)
 def anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let this process be one that has spared nothing, and leave it so."""
+    monkeypatch.setattr(spared, "_living", 0)
     monkeypatch.setattr(spared, "_spared", -STEP)
     gc.unfreeze()
     yield
     gc.unfreeze()
 
 
-def test_what_lives_is_spared_at_the_first_wait_and_again_only_when_there_are_many_more_than_ever() -> None:
+def test_what_lives_is_spared_once_all_is_loaded_and_again_only_when_it_is_much_more_than_ever() -> None:
     kept: list[Any] = []  # so that there is something to spare
-    frozen = [gc.get_freeze_count()]
-    for waits in (1, 2, STEP, STEP + 1, 1, STEP + 1, 2 * STEP, 2 * STEP + 1):
-        kept.append([[] for _ in range(1_000)])
-        spare(waits)
-        frozen.append(gc.get_freeze_count())
-    grown = [before < after for before, after in pairwise(frozen)]
-    assert grown == [True, False, False, True, False, False, False, True]
+
+    def grows(by: int, loaded: bool = True) -> bool:
+        before = gc.get_freeze_count()
+        for _ in range(by):
+            kept.append([[] for _ in range(10)])
+            grown(loaded)
+        return gc.get_freeze_count() > before
+
+    assert not grows(1, loaded=False)
+    assert grows(1)
+    assert not grows(STEP - 1)
+    assert grows(1)
+    shrunk(STEP)
+    assert not grows(2 * STEP - 1)
+    assert grows(1)
 
 
 def test_what_a_wait_has_loaded_is_spared_and_a_wait_that_ended_leaves_nothing_to_collect() -> None:
@@ -48,14 +56,14 @@ def test_what_a_wait_has_loaded_is_spared_and_a_wait_that_ended_leaves_nothing_t
 
         async def story() -> None:
             async with waiting(trigger("first", cluster.url)):
-                await until(lambda: "first" in cluster.asked)
                 assert gc.get_freeze_count() == 0
+                await until(gc.get_freeze_count)
+                assert gc.get_freeze_count() > 10_000
                 gc.disable()
                 try:
                     made = [trigger(f"j{number}", cluster.url) for number in range(5)]
                     async with waiting(*made) as tasks:
-                        await until(lambda: set(cluster.asked) > {"j0", "j4"})
-                        assert gc.get_freeze_count() > 10_000
+                        await until(lambda: {"j0", "j4"} < set(cluster.asked))
                         polls = [weakref.ref(poll) for poll in service().polls.values()]
                         gc.freeze()
                         cluster.done.set()
