@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from collecting import Collections
 
 
 class Ticking(BaseTrigger):
@@ -22,24 +22,16 @@ class Ticking(BaseTrigger):
     def __init__(self, file: str) -> None:
         super().__init__()
         self.file = Path(file)
-        self._collecting = self._collected = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "ticking.Ticking", {"file": str(self.file)}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        gc.callbacks.append(self._collects)
+        collections = Collections()
         while self.file.exists():
-            due, self._collected = time.monotonic() + 1, 0.0
+            due, collected = time.monotonic() + 1, collections.total
             await asyncio.sleep(1)
             now = time.monotonic()
             with self.file.open("a") as lines:
-                lines.write(f"{now} {now - due} {self._collected}\n")
-        gc.callbacks.remove(self._collects)
+                lines.write(f"{now} {now - due} {collections.total - collected}\n")
         yield TriggerEvent("done")
-
-    def _collects(self, phase: str, _: dict[str, int]) -> None:
-        if phase == "start":
-            self._collecting = time.monotonic()
-        else:
-            self._collected += time.monotonic() - self._collecting

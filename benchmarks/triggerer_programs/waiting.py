@@ -18,6 +18,7 @@ from typing import Any
 
 import airflow.providers.amazon.aws.triggers.base  # noqa: F401  what both need is there before they are measured
 import psutil
+from collecting import Collections
 from figures import ASKED, CALLS, CONNECTIONS, DONE, ROLES, Figures
 
 TICK = 0.01
@@ -52,33 +53,23 @@ async def event(events: AsyncIterator[Any]) -> float:
 class Watchdog:
     """Wakes a hundred times a second and notes how late it is.
 
-    Python's own garbage collections, in which nothing else runs, are told apart: how long they take follows from all
-    that lives in the process, whoever has made it.
+    Python's own garbage collections are told apart.
 
     :ivar lags: seconds by which it was late, and how many of them went into collections.
-    :ivar collections: seconds of each collection.
     """
 
     def __init__(self) -> None:
         self.lags: list[tuple[float, float]] = []
-        self.collections: list[float] = []
-        self._collecting = self._collected = self._since = 0.0
-        gc.callbacks.append(self._collects)
+        self._collections = Collections()
+        self._since = 0.0
         self._task = asyncio.ensure_future(self._watch())
 
     async def _watch(self) -> None:
         while True:
-            due, collected = time.monotonic() + TICK, self._collected
+            due, collected = time.monotonic() + TICK, self._collections.total
             await asyncio.sleep(TICK)
             if due >= self._since:
-                self.lags.append((time.monotonic() - due, self._collected - collected))
-
-    def _collects(self, phase: str, _: dict[str, int]) -> None:
-        if phase == "start":
-            self._collecting = time.monotonic()
-        else:
-            self.collections.append(time.monotonic() - self._collecting)
-            self._collected += self.collections[-1]
+                self.lags.append((time.monotonic() - due, self._collections.total - collected))
 
     def take(self) -> tuple[float, float, float]:
         """Give the longest lag without collections, the longest in all and the longest collection since the last call.
@@ -88,9 +79,9 @@ class Watchdog:
         longest = (
             max((lag - collected for lag, collected in self.lags), default=0.0),
             max((lag for lag, _ in self.lags), default=0.0),
-            max(self.collections, default=0.0),
+            max(self._collections.each, default=0.0),
         )
-        self.lags, self.collections, self._since = [], [], time.monotonic()
+        self.lags, self._collections.each, self._since = [], [], time.monotonic()
         return longest
 
     def stop(self) -> None:
