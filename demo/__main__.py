@@ -44,8 +44,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     kind = Airflow2 if version("apache-airflow").startswith("2.") else Stack
     with kind(arguments.home, arguments.dags, display.say) as stack:
         code = _play(stack, arguments.dag, console, display)
-        if arguments.keep:
-            _leave(stack, arguments.dag, console)
+        _leave(stack, arguments, console)
     return code
 
 
@@ -54,8 +53,7 @@ def _cluster(arguments: argparse.Namespace, console: Console) -> int:
     with Cluster(default_home(), arguments.dags, display.say) as cluster:
         code = _play(cluster, arguments.dag, console, display)
         report.show_workers(console, cluster.workers())
-        if arguments.keep:
-            _leave(cluster, arguments.dag, console)
+        _leave(cluster, arguments, console)
     return code
 
 
@@ -65,8 +63,10 @@ def _play(stack: Stack, dag_id: str, console: Console, display: Display) -> int:
     return demonstrate(run, console, display)
 
 
-def _leave(stack: Stack, dag_id: str, console: Console) -> None:
-    stack.api.pause(dag_id)  # or a run by its schedule would follow at once
+def _leave(stack: Stack, arguments: argparse.Namespace, console: Console) -> None:
+    if not arguments.keep:
+        return
+    stack.api.pause(arguments.dag)  # or a run by its schedule would follow at once
     stack.follow_schedules()
     stack.keep()
     _tell_how_to_use(console, stack)
