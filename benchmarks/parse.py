@@ -2,8 +2,8 @@
 
 Airflow's DAG processor forks for each file, and the fork calls the function that is called here: it executes the file,
 checks and serializes its DAG. What a fork has to load itself depends on what its parent has: the DAG processor of
-Airflow 3.3 has itself; a process that has ``airflow.sdk`` alone, as the figures of other providers were measured, makes
-all files dearer by the same. What is counted is the CPU's time, which a busy machine disturbs less than the clock's.
+Airflow 3.3 has itself; a process that has no more than ``airflow.sdk`` and that function makes all files dearer by the
+same. What is counted is the CPU's time, which a busy machine disturbs less than the clock's.
 """
 
 from __future__ import annotations
