@@ -24,6 +24,8 @@ OLDER := 2.11 3.0
 MATRIX_TESTS := tests/domain tests/provider tests/security tests/local/test_errors_contract.py
 MATRIX_SCHEDULES := 200
 INTO = $(BIN)/uv --system-certs pip install --quiet --compile-bytecode --build-constraint $(CONSTRAINTS) --python
+# Most tests wait for something, so that each core has a file of them at a time (ARGS='-n 0' takes one after the other).
+PYTEST := -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Those about the triggerer have targets of their own.
 BENCHMARKS := $(filter-out %/triggerer.py %/real_triggerer.py,$(wildcard benchmarks/*.py))
 
@@ -60,19 +62,19 @@ demo-stop: $(INSTALLED) ## stop what make demo KEEP=1 or make cluster KEEP=1 lef
 	@$(BIN)/python -m demo stop
 
 test: $(INSTALLED) ## run the whole suite (ARGS='-k submit' is passed on to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 test-matrix: $(INSTALLED) $(OLDER:%=$(VENV)-airflow-%/.installed) ## test what runs in Airflow on each version, and a few simulated schedules (ARGS='-k kills')
 	@for python in $(OLDER:%=$(VENV)-airflow-%/bin/python) $(BIN)/python; do \
 		echo "with $$python"; \
-		$$python -m pytest $(MATRIX_TESTS) $(ARGS) && $$python -m chaos.model --count $(MATRIX_SCHEDULES) || exit 1; \
+		$$python $(PYTEST) $(MATRIX_TESTS) $(ARGS) && $$python -m chaos.model --count $(MATRIX_SCHEDULES) || exit 1; \
 	done
 
 test-newest: $(INSTALLED) ## the same on the newest pre-releases of Airflow and its providers, with nothing pinned
 	@test -x $(VENV)-newest/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)-newest
 	@$(INTO) $(VENV)-newest/bin/python --prerelease allow --upgrade --editable '.[local,openlineage]' --group test
 	@$(BIN)/uv pip list --python $(VENV)-newest/bin/python 2>/dev/null | grep -E '^(apache-airflow|boto)'
-	$(VENV)-newest/bin/python -m pytest $(MATRIX_TESTS) $(ARGS)
+	$(VENV)-newest/bin/python $(PYTEST) $(MATRIX_TESTS) $(ARGS)
 	$(VENV)-newest/bin/python -m chaos.model --count $(MATRIX_SCHEDULES)
 
 $(VENV)-airflow-%/.installed: $(INSTALLED) constraints/airflow-%.txt
