@@ -27,15 +27,8 @@ from botocore.useragent import UserAgentString
 from botocore.utils import get_environ_proxies
 from yarl import URL
 
-from neptune_airflow.hooks.base import (
-    ANSWER_LIMIT,
-    SOON,
-    AnswerTooLargeError,
-    JobHook,
-    answer_of,
-    describing,
-    object_of,
-)
+from neptune_airflow.hooks.answers import ANSWER_LIMIT, AnswerTooLargeError, answer_of, object_of
+from neptune_airflow.hooks.base import SOON, JobHook, describing
 from neptune_airflow.hooks.logs import address_of, log_errors
 from neptune_airflow.hooks.shared import AT_ONCE
 from neptune_airflow.hooks.threads import Shared, in_thread

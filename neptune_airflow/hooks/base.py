@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +18,8 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore import exceptions as boto
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
-from botocore.httpsession import URLLib3Session
+from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
-from botocore.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError
 
 from neptune_airflow.errors import (
     NeptuneMLCredentialsError,
@@ -32,6 +29,7 @@ from neptune_airflow.errors import (
     NeptuneMLRequestError,
     NeptuneMLUnavailableError,
 )
+from neptune_airflow.hooks.answers import BoundedSession
 from neptune_airflow.hooks.logs import read_by
 from neptune_airflow.job_logs import LONGEST_LINE, Reading, places_of, read_tail
 from neptune_airflow.jobs import KINDS, Job, JobKind
@@ -44,91 +42,6 @@ ONCE = Config(retries={"total_max_attempts": 1})
 
 # A network without a way to CloudWatch or S3 must not hold a task's end back for minutes.
 SOON = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
-
-#: The most bytes that are read of an answer: four times the largest one of AWS's, a page of CloudWatch's log events.
-ANSWER_LIMIT = 4 * 1024**2
-
-
-class AnswerTooLargeError(boto.HTTPClientError):  # type: ignore[misc]
-    """An answer of more than `ANSWER_LIMIT` bytes, of which no more were read.
-
-    No service here gives one; something between does, as with any other answer that can't be read, such as a proxy's
-    page. So it means what those mean: the service is not there now, its jobs go on, and it is asked again.
-    """
-
-    fmt = "the answer of {endpoint_url} has more than {limit} bytes"
-
-
-class BoundedSession(URLLib3Session):  # type: ignore[misc]
-    """botocore's HTTP session, reading no more than `ANSWER_LIMIT` of an answer: every synchronous request goes here.
-
-    It follows no redirect, and decodes no body, so that a compressed one is no longer than it says.
-    """
-
-    def send(self, request: Any) -> AWSResponse:
-        """Send a request and read its answer.
-
-        :param request: a prepared request of botocore's.
-        :raises AnswerTooLargeError: when there is more to read.
-        """
-        request.stream_output = True
-        answer = super().send(request)
-        try:
-            content = answer.raw.read(ANSWER_LIMIT + 1)
-        except HTTPError as error:
-            raise boto.HTTPClientError(error=error) from error
-        if len(content) > ANSWER_LIMIT:
-            answer.raw.close()
-            raise AnswerTooLargeError(endpoint_url=request.url, limit=ANSWER_LIMIT)
-        return answer_of(answer.url, answer.status_code, answer.headers, content)
-
-    @classmethod
-    def of(cls, url: str, config: Config, verify: bool | str) -> BoundedSession:
-        """Make one as botocore makes its own.
-
-        :param url: where it will send to, for the environment's proxies.
-        :param config: the client's.
-        :param verify: whether to verify TLS certificates, or the path of a CA bundle.
-        """
-        return cls(
-            verify=verify,
-            proxies=get_environ_proxies(url) if config.proxies is None else config.proxies,
-            proxies_config=config.proxies_config,
-            timeout=(config.connect_timeout, config.read_timeout),
-            max_pool_connections=config.max_pool_connections,
-            client_cert=config.client_cert,
-        )
-
-
-class _Body(io.BytesIO):
-    """Bytes that were read, as botocore reads them off a connection."""
-
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.read()
-
-
-def answer_of(url: str, status: int, headers: Mapping[str, str], content: bytes) -> AWSResponse:
-    """Make an answer, of which everything has been read, as botocore's readers take it."""
-    return AWSResponse(url, status, headers, _Body(content))
-
-
-def read_answer(answer: AWSResponse) -> dict[str, Any]:
-    """Read an answer that says yes, as boto3 does."""
-    return {**object_of(answer.content), "ResponseMetadata": {"HTTPHeaders": answer.headers}}
-
-
-def object_of(content: bytes) -> dict[str, Any]:
-    """Read the body of an answer that says yes.
-
-    :raises ResponseParserError: when it is no JSON object, such as a proxy's page.
-    """
-    try:
-        said = json.loads(content or b"{}")
-    except ValueError as error:
-        raise ResponseParserError(f"it is no JSON: {error}") from error
-    if not isinstance(said, dict):
-        raise ResponseParserError(f"it is JSON, but no object: {said!r:.100}")
-    return said
 
 
 def describing(kind: JobKind, job_id: str) -> str:
@@ -207,11 +120,18 @@ class JobHook(AwsBaseHook):
         said = self.conn_config.verify
         if said is False:
             return False
-        known = botocore.session.Session(profile=self.conn_config.profile_name).get_config_variable("ca_bundle")
-        bundle = said or known or os.environ.get("REQUESTS_CA_BUNDLE") or True
+        session = botocore.session.Session(include_builtin_handlers=False, profile=self.conn_config.profile_name)
+        bundle = said or session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
         if bundle is not True and not Path(str(bundle)).is_file():
             raise NeptuneMLParameterError(f"verify={bundle!r} is not valid: give True, False or a CA bundle's path.")
         return bundle if bundle is True else str(bundle)
+
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
+        """Give a session that knows what this process has read of AWS's services: else each client takes 80 ms more."""
+        session = super().get_session(region_name=region_name, deferrable=deferrable)
+        of_botocore = getattr(session, "_session", session)
+        of_botocore.register_component("data_loader", _models(of_botocore.get_config_variable("data_path")))
+        return session
 
     @abstractmethod
     def start_job(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
@@ -348,6 +268,11 @@ class JobHook(AwsBaseHook):
         session = BoundedSession.of(client.meta.endpoint_url, client.meta.config, self.verify)
         client.meta.events.register("before-send", lambda request, **_: session.send(request))
         return client
+
+
+@cache
+def _models(data_path: str | None) -> Any:
+    return create_loader(data_path)
 
 
 def _meaning(error: Exception, doing: str) -> NeptuneMLError:

@@ -17,7 +17,8 @@ from botocore.exceptions import NoCredentialsError
 from botocore.utils import percent_encode
 
 from neptune_airflow.errors import NeptuneMLJobEndedError
-from neptune_airflow.hooks.base import BoundedSession, JobHook, describing, read_answer
+from neptune_airflow.hooks.answers import BoundedSession, read_answer
+from neptune_airflow.hooks.base import JobHook, describing
 from neptune_airflow.jobs import Job, JobKind
 from neptune_airflow.verdicts import classify
 

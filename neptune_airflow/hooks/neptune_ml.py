@@ -17,7 +17,8 @@ from botocore.parsers import create_parser
 from botocore.utils import percent_encode, percent_encode_sequence
 
 from neptune_airflow.errors import NeptuneMLJobEndedError, NeptuneMLJobNotFoundError
-from neptune_airflow.hooks.base import ONCE, JobHook, describing, object_of, read_answer
+from neptune_airflow.hooks.answers import object_of, read_answer
+from neptune_airflow.hooks.base import ONCE, JobHook, describing
 from neptune_airflow.jobs import Job, JobKind
 
 # Reads refusals: those of this service need no model.

@@ -58,10 +58,14 @@ def test_the_exit_code_tells(tmp_path: Path, broken: Path, capsys: pytest.Captur
         cli.main([])
 
 
-def test_the_table_names_place_words_and_fix(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("width", [60, 100])
+def test_the_table_names_place_words_and_fix(
+    broken: Path, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
     cli.main([str(broken)])
     table = capsys.readouterr().out
-    assert all(len(line) <= 100 for line in table.splitlines() if str(broken) not in line)
+    assert all(len(line) <= width for line in table.splitlines() if str(broken) not in line)
     assert "1 error\n  x nodes/a.csv, line 5, column 'x': 'three' is not a number\n    correct the value" in table
     assert "[not-a-number, documented]" in table
     words = " ".join(table.split())

@@ -167,7 +167,7 @@ class Peer:
                 self.heads.append(head)
                 if not self.handle(connection, head):
                     break
-        except OSError:
+        except (OSError, ValueError):  # hung up meanwhile; who waits for two connections is told by a ValueError
             pass
         finally:
             _hang_up(connection)

@@ -24,8 +24,8 @@ from neptune_airflow.errors import (
     NeptuneMLUnavailableError,
 )
 from neptune_airflow.hooks import make_hook
+from neptune_airflow.hooks.answers import ANSWER_LIMIT
 from neptune_airflow.hooks.asynchronous import AsyncHook, Signer
-from neptune_airflow.hooks.base import ANSWER_LIMIT
 from neptune_airflow.jobs import DATA_PROCESSING, ENDPOINT_DELETION, EXPORT, KINDS, Job, JobKind
 from tests.provider.catcher import Catcher
 from tests.provider.conftest import connection

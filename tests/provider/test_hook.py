@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from neptune_airflow.errors import NeptuneMLParameterError, NeptuneMLRequestError, NeptuneMLUnavailableError
+from neptune_airflow.hooks.base import JobHook
 from neptune_airflow.hooks.neptune_export import NeptuneExportHook
 from neptune_airflow.hooks.neptune_ml import NeptuneMLHook
 from neptune_airflow.jobs import DATA_PROCESSING, EXPORT, MODEL_TRAINING, Job
@@ -108,6 +110,26 @@ def test_region_is_read_off_a_clusters_address() -> None:
     hook = NeptuneMLHook(endpoint_url=url, aws_conn_id=None)
     assert hook.signing_region == "eu-west-2"
     assert NeptuneMLHook(endpoint_url=url, aws_conn_id=None, region_name="us-west-1").signing_region == "us-west-1"
+
+
+def test_a_profile_names_who_is_trusted(catcher: Catcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle, config = tmp_path / "ca.pem", tmp_path / "config"
+    bundle.touch()
+    config.write_text(f"[profile ours]\nca_bundle = {bundle}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    assert NeptuneMLHook().verify is True
+    monkeypatch.setenv("AIRFLOW_CONN_OURS", connection(catcher.url, profile_name="ours"))
+    assert NeptuneMLHook(aws_conn_id="ours").verify == str(bundle)
+
+
+def test_what_aws_can_do_is_read_once_in_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reader(hook: JobHook) -> Any:
+        return hook.get_session()._session.get_component("data_loader")
+
+    assert reader(NeptuneMLHook()) is reader(NeptuneExportHook())
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    assert str(tmp_path) in reader(NeptuneMLHook()).search_paths
 
 
 def test_both_spellings_of_an_answer() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from neptune_airflow import reports
-from neptune_airflow.hooks.base import ANSWER_LIMIT
+from neptune_airflow.hooks.answers import ANSWER_LIMIT
 from neptune_airflow.hooks.neptune_ml import NeptuneMLHook
 from neptune_airflow.jobs import KINDS, Job
 from neptune_airflow.local.server import LocalNeptune

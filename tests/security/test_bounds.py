@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from neptune_airflow.errors import NeptuneMLMetricsError, NeptuneMLUnavailableError
-from neptune_airflow.hooks.base import ANSWER_LIMIT
+from neptune_airflow.hooks.answers import ANSWER_LIMIT
 from tests.security.servers import Say, Server
 from tests.security.ways import CLIENTS, SERVICES, WAYS
 
