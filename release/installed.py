@@ -18,8 +18,9 @@ from typing import Self
 
 from release.files import NAME, PROJECT, version
 
-#: Milliseconds of CPU that a DAG file may take to import every operator and sensor, beyond Airflow's own.
-IMPORT_MS = 10.0
+#: Percent of the CPU time of Airflow's own import that a DAG file may take to import every operator and sensor:
+#: a share, so that a slow machine is no failure.
+IMPORT_PERCENT = 1.5
 IMPORT_RUNS = 5
 MODULES = (
     "operators.neptune_ml",
@@ -31,10 +32,11 @@ MODULES = (
 IMPORTING = f"""
 import gc, time
 from neptune_airflow.compat import DAG, BaseOperator, BaseSensorOperator
+airflow = time.process_time()
 gc.collect()  # or a full one, which takes longer than the imports, may fall among them
 begin = time.process_time()
 import {", ".join(f"neptune_airflow.{name}" for name in MODULES)}
-print(1000 * (time.process_time() - begin))
+print(100 * (time.process_time() - begin) / airflow)
 """
 ENTRY_POINTS = """
 import json
@@ -128,9 +130,9 @@ def imports_fast(installed: Installed) -> str:
     """A DAG file that imports all operators and sensors pays little for them."""
     # What others do on the machine only adds to it.
     taken = min(float(installed.python(IMPORTING)) for _ in range(IMPORT_RUNS))
-    if taken > IMPORT_MS:
-        raise ReleaseError(f"the operators take {taken:.0f} ms to import, and may take {IMPORT_MS:.0f}")
-    return f"all operators and sensors: {taken:.0f} ms to import, beyond Airflow's own"
+    if taken > IMPORT_PERCENT:
+        raise ReleaseError(f"the operators take {taken:.1f}% of Airflow's own import, and may take {IMPORT_PERCENT}%")
+    return f"all operators and sensors: imported in {taken:.1f}% of the time that Airflow takes itself"
 
 
 def is_typed(installed: Installed) -> str:
