@@ -140,7 +140,6 @@ def _cut(cell: str, room: int) -> str:
 
 def _wrapped(text: str, width: int, begin: str = "") -> Iterator[str]:
     # Names have hyphens, and are looked for in one piece.
-    wrapper = textwrap.TextWrapper(
-        width, initial_indent=begin, subsequent_indent=" " * len(begin), break_on_hyphens=False
-    )
-    yield from wrapper.wrap(text) or [begin]
+    yield from textwrap.wrap(
+        text, width, initial_indent=begin, subsequent_indent=" " * len(begin), break_on_hyphens=False
+    ) or [begin]

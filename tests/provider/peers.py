@@ -167,7 +167,7 @@ class Peer:
                 self.heads.append(head)
                 if not self.handle(connection, head):
                     break
-        except (OSError, ValueError):  # hung up meanwhile; who waits for two connections is told by a ValueError
+        except OSError:
             pass
         finally:
             _hang_up(connection)
@@ -204,7 +204,10 @@ class Proxy(Peer):
 def _pump(one: socket.socket, other: socket.socket) -> None:
     across = {one: other, other: one}
     while True:
-        ready, _, _ = select.select(list(across), [], [], 30)
+        try:
+            ready, _, _ = select.select(list(across), [], [], 30)
+        except ValueError:  # one of them was hung up meanwhile
+            return
         for each in ready:
             if not (data := each.recv(65536)):
                 return
